@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// DeviceFacts: what planning knows about a device. Filled from OpenCL queries, or invented by a test.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace clsink {
+
+struct DeviceFacts {
+  std::string name;
+  std::string vendor;
+  std::string driver;      ///< CL_DRIVER_VERSION
+  std::string platform;    ///< CL_PLATFORM_NAME
+  std::string version;     ///< CL_DEVICE_VERSION
+  bool is_cpu = false;     ///< CL_DEVICE_TYPE_CPU
+  bool little_endian = true;
+  std::int32_t compute_units = 1;
+  std::int32_t max_work_group_size = 1;
+  std::int64_t local_mem_bytes = 0;
+  std::int64_t global_mem_bytes = 0;
+  std::int64_t max_alloc_bytes = 0;
+  std::int32_t address_bits = 64;
+  std::int32_t base_align_bytes = 128;  ///< CL_DEVICE_MEM_BASE_ADDR_ALIGN
+  std::int32_t timer_resolution_ns = 0;
+};
+
+}  // namespace clsink

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+// DecodePlan: a problem joined with how it will run on one device. A plain value: copy, print, compare it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include <clsink/problem.hpp>
+
+namespace clsink {
+
+enum class Engine : std::uint8_t {
+  kSimt,  ///< any GPU: work-groups of up to 256 work-items, local memory, no sub-groups
+  kCpu,   ///< one work-item per worker, wide vectors, no barriers
+};
+
+enum class Schedule : std::uint8_t {
+  kStatic,    ///< one worker per (group, split); workers without work exit early
+  kWorklist,  ///< a fixed number of workers, each with an equal run of all groups' tiles, split after routing
+};
+
+/// What a caller cannot observe beyond rounding: every variant gives the same answer.
+/// Text: "simt schedule=worklist wg=128 tile_kv=32 vec=8".
+struct DecodeVariant {
+  Engine engine = Engine::kSimt;
+  Schedule schedule = Schedule::kWorklist;
+  std::int32_t wg = 128;       ///< work-items of a worker
+  std::int32_t tile_kv = 32;   ///< tokens of a tile, the smallest piece of work
+  std::int32_t vec = 8;        ///< elements that a work-item loads at once
+  friend bool operator==(const DecodeVariant& a, const DecodeVariant& b) {
+    return a.engine == b.engine && a.schedule == b.schedule && a.wg == b.wg && a.tile_kv == b.tile_kv && a.vec == b.vec;
+  }
+  friend bool operator!=(const DecodeVariant& a, const DecodeVariant& b) { return !(a == b); }
+};
+
+std::string to_string(const DecodeVariant& variant);
+/// Strict: every field exactly once. Throws Error(kInvalidProblem).
+DecodeVariant parse_variant(const std::string& text);
+
+/// How work is spread; changes no kernel.
+struct LaunchTuning {
+  std::int32_t workers_per_cu = 4;  ///< workers for each compute unit
+  std::int32_t min_tiles = 1;       ///< a worker takes at least so many tiles, so that partials stay few
+  friend bool operator==(const LaunchTuning& a, const LaunchTuning& b) {
+    return a.workers_per_cu == b.workers_per_cu && a.min_tiles == b.min_tiles;
+  }
+};
+
+/// How well the tuning row fitted, from best to worst.
+enum class MatchLevel : std::uint8_t { kForced, kDevice, kFamily, kVendor, kGeneric };
+
+/// Bounds, workspace and geometry of the launches. Byte offsets are into the workspace.
+struct LaunchSpec {
+  LaunchTuning tuning;
+  std::int32_t workers = 0;      ///< work-groups of the decode kernel at max_batch
+  std::int32_t splits = 1;       ///< workers of a group (static schedule), else 1
+  std::int64_t group_offset = 0;       ///< token ranges of every group (routing only)
+  std::int64_t tile_offset = 0;        ///< prefix sums of the groups' tiles (worklist only)
+  std::int64_t worker_offset = 0;      ///< first group of every worker (worklist only)
+  std::int64_t partial_ml_offset = 0;  ///< running maximum and sum of every partial
+  std::int64_t partial_acc_offset = 0; ///< accumulators of every partial
+  friend bool operator==(const LaunchSpec& a, const LaunchSpec& b) {
+    return a.tuning == b.tuning && a.workers == b.workers && a.splits == b.splits && a.group_offset == b.group_offset &&
+           a.tile_offset == b.tile_offset && a.worker_offset == b.worker_offset && a.partial_ml_offset == b.partial_ml_offset &&
+           a.partial_acc_offset == b.partial_acc_offset;
+  }
+};
+
+struct DecodePlan {
+  DecodeProblem problem;     ///< with every packed stride filled in
+  DecodeVariant variant;
+  LaunchSpec launch;
+  std::int64_t workspace_bytes = 0;  ///< independent of the context length; 16 bytes at least
+  MatchLevel match = MatchLevel::kGeneric;
+  std::string match_reason;          ///< one sentence: which tuning row, and what kept better ones out
+  std::uint64_t context_id = 0;      ///< the Context that made it
+
+  /// Same problem, variant and launch; where it came from does not count.
+  friend bool operator==(const DecodePlan& a, const DecodePlan& b) {
+    return a.problem == b.problem && a.variant == b.variant && a.launch == b.launch && a.workspace_bytes == b.workspace_bytes;
+  }
+};
+
+/// "PROBLEM | VARIANT | workers_per_cu=4 min_tiles=1". Context::plan_from_text reads it back.
+std::string to_string(const DecodePlan& plan);
+const char* to_string(MatchLevel level) noexcept;
+
+}  // namespace clsink
