@@ -17,6 +17,7 @@
 
 #include <clsink/device.hpp>
 #include <clsink/error.hpp>
+#include <clsink/export.h>
 #include <clsink/plan.hpp>
 
 namespace clsink {
@@ -80,7 +81,7 @@ struct ContextOptions {
 
 /// Adopts the caller's OpenCL context and device (both are retained). Any number of threads and queues may use one
 /// Context at once. Destroying it, or a plan, with work in flight is safe. All functions throw Error.
-class Context {
+class CLSINK_API Context {
  public:
   Context(cl_context context, cl_device_id device, ContextOptions options = {});
   ~Context();

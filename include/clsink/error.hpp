@@ -6,6 +6,8 @@
 #include <stdexcept>
 #include <string>
 
+#include <clsink/export.h>
+
 namespace clsink {
 
 /// Few codes, because a caller can do few things. clsink.h has the same numbers.
@@ -21,9 +23,9 @@ enum class ErrorCode : std::int32_t {
 };
 
 /// Name of a code, for example "invalid problem".
-const char* to_string(ErrorCode code) noexcept;
+CLSINK_API const char* to_string(ErrorCode code) noexcept;
 
-class Error : public std::runtime_error {
+class CLSINK_API Error : public std::runtime_error {
  public:
   Error(ErrorCode code, const std::string& message) : std::runtime_error(message), code_(code) {}
   ErrorCode code() const noexcept { return code_; }

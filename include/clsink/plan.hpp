@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 
+#include <clsink/export.h>
 #include <clsink/problem.hpp>
 
 namespace clsink {
@@ -33,9 +34,9 @@ struct DecodeVariant {
   friend bool operator!=(const DecodeVariant& a, const DecodeVariant& b) { return !(a == b); }
 };
 
-std::string to_string(const DecodeVariant& variant);
+CLSINK_API std::string to_string(const DecodeVariant& variant);
 /// Strict: every field exactly once. Throws Error(kInvalidProblem).
-DecodeVariant parse_variant(const std::string& text);
+CLSINK_API DecodeVariant parse_variant(const std::string& text);
 
 /// How work is spread; changes no kernel.
 struct LaunchTuning {
@@ -82,7 +83,7 @@ struct DecodePlan {
 };
 
 /// "PROBLEM | VARIANT | workers_per_cu=4 min_tiles=1". Context::plan_from_text reads it back.
-std::string to_string(const DecodePlan& plan);
-const char* to_string(MatchLevel level) noexcept;
+CLSINK_API std::string to_string(const DecodePlan& plan);
+CLSINK_API const char* to_string(MatchLevel level) noexcept;
 
 }  // namespace clsink

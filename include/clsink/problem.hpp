@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 
+#include <clsink/export.h>
 #include <clsink/types.hpp>
 
 namespace clsink {
@@ -106,9 +107,9 @@ struct DecodeProblem {
 };
 
 /// The problem as one line, for example "f16 hq=32 hkv=8 d=128 b=1 kv=131072 route=mean". Round-trips with parse_problem.
-std::string to_string(const DecodeProblem& problem);
+CLSINK_API std::string to_string(const DecodeProblem& problem);
 
 /// Reads what to_string writes. Missing fields keep their defaults. Throws Error(kInvalidProblem) that names the bad field.
-DecodeProblem parse_problem(const std::string& text);
+CLSINK_API DecodeProblem parse_problem(const std::string& text);
 
 }  // namespace clsink

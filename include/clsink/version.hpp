@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// The version of the headers; clsink::version() and clsink_version() tell that of the library at run time.
+// The version of the library; the macros of the headers' version are in version.h, which C shares.
 #pragma once
 
-#define CLSINK_VERSION_MAJOR 0
-#define CLSINK_VERSION_MINOR 1
-#define CLSINK_VERSION_PATCH 0
+#include <clsink/export.h>
+#include <clsink/version.h>
 
 namespace clsink {
 
 /// Version of the library that is running, as "major.minor.patch".
-const char* version() noexcept;
+CLSINK_API const char* version() noexcept;
 
 }  // namespace clsink
