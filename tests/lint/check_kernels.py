@@ -1,0 +1,48 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Every kernel that the library would build is warning-free OpenCL C 1.2 for clang.
+
+    check_kernels.py KERNEL_OPTIONS_PROGRAM SUITE KERNEL_DIR
+"""
+import concurrent.futures
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+CLANGS = ("clang", "clang-15", "clang-14", "clang-16", "clang-19")
+# Not 'unused-function': a header offers more than every kernel uses.
+FLAGS = ["-x", "cl", "-target", "spir64-unknown-unknown", "-fsyntax-only", "-Xclang", "-finclude-default-header",
+         "-Xclang", "-fdeclare-opencl-builtins", "-Wall", "-Wextra", "-Werror", "-Wno-unused-function"]
+
+
+def compile_error(clang, kernel_dir, line):
+    """Nothing, or what clang says about one "kernel<TAB>options" line."""
+    kernel, options = line.split("\t")
+    command = [clang, *FLAGS, *options.split(), "-I", str(kernel_dir), str(kernel_dir / f"{kernel}.cl")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode == 0 and not done.stderr:
+        return None
+    return f"{' '.join(command)}\n{done.stderr}"
+
+
+def main():
+    program, suite, kernel_dir = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3])
+    clang = next(filter(shutil.which, CLANGS), None)
+    if clang is None:
+        sys.exit(f"none of {', '.join(CLANGS)} is installed")
+    lines = subprocess.run([program, suite], check=True, capture_output=True, text=True).stdout.splitlines()
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        errors = list(filter(None, pool.map(lambda line: compile_error(clang, kernel_dir, line), lines)))
+    print("\n".join(errors[:5]))
+    kernels = {line.split("\t")[0] for line in lines}
+    missing = {path.stem for path in kernel_dir.glob("*.cl")} - kernels
+    print(f"{len(lines)} programs of {len(kernels)} kernels compiled with {clang}, {len(errors)} with errors")
+    if missing:
+        print(f"never compiled: {sorted(missing)}")
+    return 1 if errors or missing or not lines else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// Prints what the library would compile over the pairwise grid: "kernel<TAB>options" for every distinct program of every
+// variant, on an invented GPU and an invented CPU. check_kernels.py gives the lines to clang.
+#include <cstdio>
+#include <set>
+#include <string>
+
+#include "harness/suite.hpp"
+#include "model/program_spec.hpp"
+#include "planning/fits.hpp"
+#include "planning/planner.hpp"
+
+namespace {
+
+clsink::DeviceFacts invented_device(bool is_cpu) {
+  clsink::DeviceFacts facts;
+  facts.name = is_cpu ? "invented CPU" : "invented GPU";
+  facts.is_cpu = is_cpu;
+  facts.compute_units = 16;
+  facts.max_work_group_size = is_cpu ? 4096 : 256;
+  facts.local_mem_bytes = is_cpu ? 512 << 10 : 32 << 10;
+  facts.global_mem_bytes = std::int64_t{16} << 30;
+  facts.max_alloc_bytes = std::int64_t{4} << 30;
+  return facts;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 2) {
+    std::fprintf(stderr, "usage: %s SUITE\n", argv[0]);
+    return 2;
+  }
+  std::set<std::string> lines;
+  const clsink::TuningDb& db = clsink::builtin_tuning_db();
+  for (const bool is_cpu : {false, true}) {
+    const clsink::DeviceFacts facts = invented_device(is_cpu);
+    for (const clsink::harness::Case& example : clsink::harness::suite_cases(clsink::harness::read_suite(argv[1]), 2)) {
+      for (const clsink::DecodeVariant& variant : clsink::fitting_variants(facts, example.problem)) {
+        const clsink::DecodePlan plan = clsink::make_plan(facts, example.problem, db, variant, std::nullopt);
+        for (const clsink::ProgramSpec& spec : clsink::program_specs(plan, !is_cpu, facts.max_work_group_size)) {
+          lines.insert(std::string(to_string(spec.kernel)) + "\t" + build_options(spec));
+        }
+      }
+    }
+  }
+  for (const std::string& line : lines) std::puts(line.c_str());
+  return lines.empty() ? 1 : 0;
+}
