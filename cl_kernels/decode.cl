@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// The frame of the decode kernel: finds the worker's tiles, lets the engine run over each segment (the tiles of one
+// group), and leaves a finished output where a segment is a whole group, else a partial for combine.
+#include "epilogue.clh"
+#include "kv_layout.clh"
+#include "share.clh"
+#if ENGINE == 0
+#include "engines/simt.clh"
+#elif ENGINE == 1
+#include "engines/cpu.clh"
+#else
+#error "unknown ENGINE"
+#endif
+
+// Head j of the engine's state as a finished output.
+static inline void write_head(const decode_args *args, __global char *out, __global char *lse, int sequence, int q_head, float2 ml,
+                       const engine_state *engine, int j) {
+  __global out_t *row = out_row(args, out, sequence, q_head);
+  const float inverse = softmax_inverse(ml.y);
+  for (int d = (int)get_local_id(0); d < HEAD_DIM; d += WG) store_out(engine_channel(engine, j, d) * inverse, row + d);
+  if (get_local_id(0) == 0) write_lse(args, lse, sequence, q_head, ml.x, ml.y);
+}
+
+// Head j of the engine's state as row `row` of the partials.
+static inline void write_partial(const decode_args *args, __global char *workspace, long row, float2 ml, const engine_state *engine,
+                          int j) {
+  __global float *acc = partial_acc_in(args, workspace) + row * HEAD_DIM;
+  for (int d = (int)get_local_id(0); d < HEAD_DIM; d += WG) acc[d] = engine_channel(engine, j, d);
+  if (get_local_id(0) == 0) vstore2(ml, row, partial_ml_in(args, workspace));
+}
+
+__kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void decode(
+    const __global char *restrict q, const __global char *restrict k, const __global char *restrict v,
+    const __global char *restrict kv_len, const __global char *restrict page_table, const __global char *restrict anchor,
+    __global char *restrict workspace, __global char *restrict out, __global char *restrict lse,
+    __global char *restrict status, const decode_args args) {
+  const int worker = (int)get_group_id(0), groups = num_groups_of(&args);
+  if (groups == 0) return;
+  __global int *status_word = status_of(&args, status);
+  ENGINE_LOCAL_MEMORY
+
+#if WORKLIST
+  const __global long *tile_begins = tile_begins_in(&args, workspace);
+  const long total = tile_begins[groups];
+  const int workers = sharers(total, args.workers, args.min_tiles);
+  if (total == 0 || worker >= workers) return;
+  const long share_first = share_begin(total, workers, worker), share_stop = share_begin(total, workers, worker + 1);
+  int group = worker_groups_in(&args, workspace)[worker];
+  for (long tile = share_first; tile < share_stop; ++group) {
+    const long group_first = tile_begins[group], group_stop = tile_begins[group + 1];
+    if (group_first == group_stop) continue;
+    const int begin = (int)(tile - group_first), end = (int)(min(share_stop, group_stop) - group_first);
+    const int whole = begin == 0 && group_first + end == group_stop;
+    const int slot = 2 * worker + (tile != share_first);
+    tile = group_first + end;
+#else
+  const int group = worker % groups, split = worker / groups;
+  {
+    const token_ranges all = load_ranges(&args, kv_len, anchor, workspace, group, status_word);
+    const int count = tiles_of(all, args.tile_kv).count;
+    const int splits = sharers(count, args.splits, args.min_tiles);
+    if (count == 0 || split >= splits) return;
+    const int begin = (int)share_begin(count, splits, split), end = (int)share_begin(count, splits, split + 1);
+    const int whole = splits == 1;
+    const int slot = group * args.splits + split;
+#endif
+    const int sequence = group / args.num_kv_heads, kv_head = group % args.num_kv_heads;
+    const token_ranges ranges = load_ranges(&args, kv_len, anchor, workspace, group, status_word);
+    const token_ranges segment = clip_to_tiles(ranges, tiles_of(ranges, args.tile_kv), begin, end, args.tile_kv);
+    const group_cache cache = open_cache(&args, k, v, page_table, sequence, kv_head);
+    const __global q_t *q_rows = (const __global q_t *)(q + args.q_offset) + sequence * args.q.block +
+                                 (long)kv_head * GROUP_SIZE * args.q.head;
+    engine_begin(&engine, q_rows, args.q.head, args.scale * LOG2_E);
+    if (segment.first_begin < segment.first_end) {
+      engine_run(&engine, &cache, segment.first_begin, segment.first_end, status_word);
+    }
+    if (segment.last_begin < segment.kv_len) {
+      engine_run(&engine, &cache, segment.last_begin, segment.kv_len, status_word);
+    }
+    engine_merge(&engine);
+    for (int j = 0; j < GROUP_SIZE; ++j) {
+      const float2 ml = engine_head(&engine, j);
+      if (whole) {
+        const int q_head = kv_head * GROUP_SIZE + j;
+        write_head(&args, out, lse, sequence, q_head, ml, &engine, j);
+      } else {
+        write_partial(&args, workspace, (long)slot * GROUP_SIZE + j, ml, &engine, j);
+      }
+    }
+  }
+}

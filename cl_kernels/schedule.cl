@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// The work list: prefix sums of the groups' tile counts, then every worker's first group. One work-group.
+#include "share.clh"
+
+__kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void schedule(const __global char *restrict kv_len,
+                                                                       const __global char *restrict anchor,
+                                                                       __global char *restrict workspace,
+                                                                       __global char *restrict status,
+                                                                       const decode_args args) {
+  const int lid = (int)get_local_id(0), groups = num_groups_of(&args);
+  if (groups == 0) return;
+  __global long *tile_begins = tile_begins_in(&args, workspace);
+  __global int *status_word = status_of(&args, status);
+
+  // each work-item sums a run of groups, then all scan the sums
+  const int run = CEIL_DIV(groups, WG), begin = min(lid * run, groups), end = min(begin + run, groups);
+  long sum = 0;
+  for (int group = begin; group < end; ++group) {
+    const token_ranges ranges = load_ranges(&args, kv_len, anchor, workspace, group, status_word);
+    sum += tiles_of(ranges, args.tile_kv).count;
+  }
+  __local long sums[WG];
+  sums[lid] = sum;
+  barrier(CLK_LOCAL_MEM_FENCE);
+  for (int step = 1; step < WG; step <<= 1) {
+    const long before = lid >= step ? sums[lid - step] : 0;
+    barrier(CLK_LOCAL_MEM_FENCE);
+    sums[lid] += before;
+    barrier(CLK_LOCAL_MEM_FENCE);
+  }
+  long tile = sums[lid] - sum;
+  for (int group = begin; group < end; ++group) {
+    tile_begins[group] = tile;
+    const token_ranges ranges = load_ranges(&args, kv_len, anchor, workspace, group, status_word);
+    tile += tiles_of(ranges, args.tile_kv).count;
+  }
+  if (lid == WG - 1) tile_begins[groups] = sums[lid];
+  barrier(CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE);
+
+  const long total = sums[WG - 1];
+  if (total == 0) return;
+  __global int *worker_groups = worker_groups_in(&args, workspace);
+  const int workers = sharers(total, args.workers, args.min_tiles);
+  for (int worker = lid; worker < workers; worker += WG) {
+    const long first = share_begin(total, workers, worker);
+    int low = 0, high = groups - 1;  // the last group that begins at or before the tile: it is not empty
+    while (low < high) {
+      const int middle = (low + high + 1) / 2;
+      if (tile_begins[middle] <= first) {
+        low = middle;
+      } else {
+        high = middle - 1;
+      }
+    }
+    worker_groups[worker] = low;
+  }
+}

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// What one kernel is compiled from: the part of a plan that this kernel depends on, and the only source of -D.
+#pragma once
+
+#include <array>
+#include <string>
+#include <vector>
+
+#include <clsink/plan.hpp>
+
+namespace clsink {
+
+enum class Kernel : std::uint8_t { kRoute, kSchedule, kDecode, kCombine };
+
+const char* to_string(Kernel kernel);
+
+/// Integers only; a parameter that the kernel does not depend on is 0, so that plans share programs.
+struct ProgramSpec {
+  Kernel kernel = Kernel::kDecode;
+  std::int32_t q_dtype = 0, kv_dtype = 0, out_dtype = 0;
+  std::int32_t head_dim = 0, group_size = 0, page_size = 0;
+  std::int32_t routed = 0, worklist = 0, engine = 0;
+  std::int32_t wg = 1, tile_kv = 0, vec = 0;
+  std::int32_t native_exp2 = 0;
+};
+
+/// The kernels of a step in launch order. `native_exp2`: the device has a fast and accurate one.
+std::vector<ProgramSpec> program_specs(const DecodePlan& plan, bool native_exp2, std::int32_t max_work_group_size);
+
+/// All compiler options of a program, in a fixed order: also its cache key.
+std::string build_options(const ProgramSpec& spec);
+
+}  // namespace clsink

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// The field table of variants: their text and parser come from it; the kernels' macros have the same names in capitals.
+#pragma once
+
+#include <array>
+
+#include <clsink/plan.hpp>
+
+namespace clsink {
+
+struct VariantField {
+  const char* key;
+  std::int32_t DecodeVariant::*member;
+};
+
+inline constexpr std::array<VariantField, 3> kVariantFields = {{
+    {"wg", &DecodeVariant::wg},
+    {"tile_kv", &DecodeVariant::tile_kv},
+    {"vec", &DecodeVariant::vec},
+}};
+
+const char* to_string(Engine engine);
+const char* to_string(Schedule schedule);
+
+std::string to_string(const LaunchTuning& tuning);
+/// Strict, as parse_variant.
+LaunchTuning parse_launch_tuning(const std::string& text);
+
+}  // namespace clsink

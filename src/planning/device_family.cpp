@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "planning/device_family.hpp"
+
+#include <algorithm>
+#include <cctype>
+
+namespace clsink {
+
+DeviceFamily device_family(const DeviceFacts& facts) {
+  // The platform decides before the vendor: it names the compiler, and PoCL reports the CPU's maker as vendor.
+  std::string text = facts.platform + "|" + facts.vendor;
+  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  const struct {
+    const char* part;
+    const char* vendor;
+  } known[] = {{"portable computing language", "pocl"},
+               {"rusticl", "mesa"},
+               {"nvidia", "nvidia"},
+               {"advanced micro devices", "amd"},
+               {"amd", "amd"},
+               {"intel", "intel"}};
+  DeviceFamily family{"unknown", facts.is_cpu ? "cpu" : "gpu"};
+  for (const auto& row : known) {
+    if (text.find(row.part) != std::string::npos) {
+      family.vendor = row.vendor;
+      break;
+    }
+  }
+  return family;
+}
+
+}  // namespace clsink

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "planning/planner.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include <clsink/error.hpp>
+
+#include "cl_kernels/decode_args.h"
+#include "model/problem.hpp"
+#include "model/variant.hpp"
+#include "planning/fits.hpp"
+
+namespace clsink {
+namespace {
+
+constexpr std::int64_t kSectionAlignBytes = 256;
+
+std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+
+// Tiles of the largest token set that a group of the problem can have.
+std::int64_t max_tiles(const DecodeProblem& p, const DecodeVariant& v) { return ceil_div(p.max_kv_len, v.tile_kv); }
+
+// Hands out sections of the workspace.
+class Sections {
+ public:
+  std::int64_t take(std::int64_t bytes) {
+    const std::int64_t offset = bytes_;
+    bytes_ += ceil_div(bytes, kSectionAlignBytes) * kSectionAlignBytes;
+    return offset;
+  }
+  std::int64_t bytes() const { return std::max<std::int64_t>(bytes_, 16); }
+
+ private:
+  std::int64_t bytes_ = 0;
+};
+
+void lay_out_workspace(DecodePlan& plan) {
+  const DecodeProblem& p = plan.problem;
+  LaunchSpec& launch = plan.launch;
+  const std::int64_t groups = std::int64_t{p.max_batch} * p.num_kv_heads;
+  const bool worklist = plan.variant.schedule == Schedule::kWorklist;
+  std::int64_t slots = 0;
+  if (worklist) {
+    slots = 2 * std::int64_t{launch.workers};
+  } else if (launch.splits > 1) {
+    slots = groups * launch.splits;
+  }
+  Sections sections;
+  launch.group_offset = sections.take(p.routing.enabled ? groups * static_cast<std::int64_t>(sizeof(token_ranges)) : 0);
+  launch.tile_offset = sections.take(worklist ? (groups + 1) * 8 : 0);
+  launch.worker_offset = sections.take(worklist ? launch.workers * std::int64_t{4} : 0);
+  launch.partial_ml_offset = sections.take(slots * p.group_size() * 8);
+  launch.partial_acc_offset = sections.take(slots * p.group_size() * p.head_dim * 4);
+  plan.workspace_bytes = sections.bytes();
+}
+
+// As many workers as fill the machine, but none with less than min_tiles.
+void spread_work(DecodePlan& plan, const DeviceFacts& facts) {
+  const DecodeProblem& p = plan.problem;
+  LaunchSpec& launch = plan.launch;
+  const std::int64_t groups = std::int64_t{p.max_batch} * p.num_kv_heads, tiles = max_tiles(p, plan.variant);
+  const std::int64_t wanted = std::int64_t{std::max(facts.compute_units, 1)} * launch.tuning.workers_per_cu;
+  if (plan.variant.schedule == Schedule::kWorklist) {
+    launch.splits = 1;
+    launch.workers = static_cast<std::int32_t>(std::clamp<std::int64_t>(
+        ceil_div(groups * tiles, launch.tuning.min_tiles), 1, std::min<std::int64_t>(wanted, 1 << 20)));
+  } else {
+    const std::int64_t most = ceil_div(tiles, launch.tuning.min_tiles);
+    launch.splits = static_cast<std::int32_t>(std::clamp<std::int64_t>(ceil_div(wanted, groups), 1, most));
+    launch.workers = static_cast<std::int32_t>(groups * launch.splits);
+  }
+}
+
+DecodePlan assemble(const DeviceFacts& facts, const DecodeProblem& resolved, const DecodeVariant& variant,
+                    const LaunchTuning& tuning) {
+  DecodePlan plan;
+  plan.problem = resolved;
+  plan.variant = variant;
+  plan.launch.tuning = tuning;
+  spread_work(plan, facts);
+  lay_out_workspace(plan);
+  return plan;
+}
+
+}  // namespace
+
+std::optional<std::string> unsupported_reason(const DeviceFacts& facts, const DecodeProblem& problem, const TuningDb& db) {
+  if (auto reason = invalid_reason(problem)) return reason;
+  if (auto reason = unsupported_reason(facts)) return reason;
+  const TuningDb::Match match = db.find(facts, resolve(problem));
+  if (!match.row) return match.reason;
+  return std::nullopt;
+}
+
+DecodePlan make_plan(const DeviceFacts& facts, const DecodeProblem& problem, const TuningDb& db) {
+  const DecodeProblem resolved = resolve(problem);
+  if (auto reason = unsupported_reason(facts)) throw Error(ErrorCode::kUnsupportedDevice, *reason);
+  const TuningDb::Match match = db.find(facts, resolved);
+  if (!match.row) throw Error(ErrorCode::kUnsupportedDevice, match.reason);
+  DecodePlan plan = assemble(facts, resolved, match.row->variant, match.row->tuning);
+  plan.match = match.level;
+  plan.match_reason = match.reason;
+  return plan;
+}
+
+DecodePlan make_plan(const DeviceFacts& facts, const DecodeProblem& problem, const TuningDb& db, const DecodeVariant& variant,
+                     const std::optional<LaunchTuning>& tuning) {
+  const DecodeProblem resolved = resolve(problem);
+  if (auto reason = misfit_reason(facts, resolved, variant)) {
+    throw Error(ErrorCode::kUnsupportedDevice, fmt::format("variant '{}': {}", to_string(variant), *reason));
+  }
+  LaunchTuning spread;
+  if (tuning) {
+    if (tuning->workers_per_cu < 1) {
+      throw Error(ErrorCode::kInvalidProblem, fmt::format("workers_per_cu is {}, must be positive", tuning->workers_per_cu));
+    }
+    if (tuning->min_tiles < 1) {
+      throw Error(ErrorCode::kInvalidProblem, fmt::format("min_tiles is {}, must be positive", tuning->min_tiles));
+    }
+    spread = *tuning;
+  } else if (const TuningDb::Match match = db.find(facts, resolved); match.row && match.row->variant.engine == variant.engine) {
+    spread = match.row->tuning;
+  }
+  DecodePlan plan = assemble(facts, resolved, variant, spread);
+  plan.match = MatchLevel::kForced;
+  plan.match_reason = "the caller's variant";
+  return plan;
+}
+
+}  // namespace clsink

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// From a problem and device facts to a plan: variant, workers, workspace. Pure functions.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include <clsink/device.hpp>
+#include <clsink/plan.hpp>
+
+#include "planning/tuning_db.hpp"
+
+namespace clsink {
+
+/// Nothing, or why the problem cannot run on the device.
+std::optional<std::string> unsupported_reason(const DeviceFacts& facts, const DecodeProblem& problem, const TuningDb& db);
+
+/// The planned variant. Throws Error(kInvalidProblem) or Error(kUnsupportedDevice).
+DecodePlan make_plan(const DeviceFacts& facts, const DecodeProblem& problem, const TuningDb& db);
+
+/// The caller's variant; without `tuning`, that of the row that would have been chosen for the same engine.
+DecodePlan make_plan(const DeviceFacts& facts, const DecodeProblem& problem, const TuningDb& db, const DecodeVariant& variant,
+                     const std::optional<LaunchTuning>& tuning);
+
+}  // namespace clsink

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <clsink/context.hpp>
+
+#include <fmt/format.h>
+
+#include <atomic>
+#include <map>
+#include <shared_mutex>
+
+#include "model/fields.hpp"
+#include "model/problem.hpp"
+#include "model/variant.hpp"
+#include "ocl/device_query.hpp"
+#include "ocl/ocl_error.hpp"
+#include "planning/fits.hpp"
+#include "planning/planner.hpp"
+#include "runtime/buffers.hpp"
+#include "runtime/decode_program.hpp"
+#include "runtime/program_cache.hpp"
+
+namespace clsink {
+namespace {
+
+std::uint64_t next_context_id() {
+  static std::atomic<std::uint64_t> last{0};
+  return ++last;
+}
+
+cl::Context adopt_context(cl_context context) {
+  if (context == nullptr) throw Error(ErrorCode::kUnsupportedDevice, "context is null");
+  return cl::Context(context, true);
+}
+
+cl::Device adopt_device(const cl::Context& context, cl_device_id device) {
+  if (device == nullptr) throw Error(ErrorCode::kUnsupportedDevice, "device is null");
+  try {
+    for (const cl::Device& member : context.getInfo<CL_CONTEXT_DEVICES>()) {
+      if (member() == device) return member;
+    }
+  } catch (const cl::Error& error) {
+    throw_cl_error(error.err(), error.what());
+  }
+  throw Error(ErrorCode::kUnsupportedDevice, "device does not belong to context");
+}
+
+}  // namespace
+
+class Context::Impl {
+ public:
+  Impl(cl_context context, cl_device_id device, ContextOptions options)
+      : context_(adopt_context(context)),
+        device_(adopt_device(context_, device)),
+        facts_(query_device(device_)),
+        options_(std::move(options)),
+        programs_(context_, device_) {
+    log(LogLevel::kInfo, fmt::format("{} ({}), driver {}", facts_.name, facts_.platform, facts_.driver));
+  }
+
+  void log(LogLevel level, const std::string& message) const {
+    if (options_.log) options_.log(level, message);
+  }
+
+  DecodePlan own(DecodePlan plan) const {
+    plan.context_id = id_;
+    log(LogLevel::kInfo, fmt::format("plan: {} [{}], {} bytes of workspace", to_string(plan), plan.match_reason,
+                                     plan.workspace_bytes));
+    return plan;
+  }
+
+  void prepare(const DecodePlan& plan) {
+    check_owner(plan);
+    if (find(plan)) return;
+    const std::size_t before = programs_.size();
+    const auto program = std::make_shared<DecodeProgram>(plan, facts_, programs_);
+    program->warm_up(context_, device_);
+    const std::unique_lock<std::shared_mutex> lock(mutex_);
+    prepared_.emplace(to_string(plan), program);
+    log(LogLevel::kInfo, fmt::format("prepared: {} ({} programs built)", to_string(plan), programs_.size() - before));
+  }
+
+  void enqueue(cl_command_queue queue, const DecodePlan& plan, const DecodeBuffers& buffers, const DecodeStep& step,
+               const std::vector<cl_event>& wait_for, cl_event* done, std::vector<StageEvent>* stages) const {
+    check_owner(plan);
+    const auto program = find(plan);
+    if (!program) throw Error(ErrorCode::kInvalidPlan, "the plan is not prepared: " + to_string(plan));
+    const bool in_order = check_queue(queue);
+    for (std::size_t i = 0; i < wait_for.size(); ++i) {
+      if (wait_for[i] == nullptr) throw Error(ErrorCode::kInvalidBuffer, fmt::format("wait_for[{}] is null", i));
+    }
+    const decode_args args = check_and_describe(context_(), plan, buffers, step);
+    if (step.batch == 0) {
+      check_cl(clEnqueueMarkerWithWaitList(queue, static_cast<cl_uint>(wait_for.size()),
+                                           wait_for.empty() ? nullptr : wait_for.data(), done),
+               "clEnqueueMarkerWithWaitList");
+      return;
+    }
+    program->enqueue(queue, in_order, args, buffers, wait_for, done, stages);
+  }
+
+  const DeviceFacts& facts() const { return facts_; }
+  std::size_t programs_built() const { return programs_.size(); }
+
+ private:
+  void check_owner(const DecodePlan& plan) const {
+    if (plan.context_id == 0) throw Error(ErrorCode::kInvalidPlan, "the plan was not made by Context::plan");
+    if (plan.context_id != id_) throw Error(ErrorCode::kInvalidPlan, "the plan belongs to another Context");
+  }
+
+  // Few plans live in a context, and comparing them allocates nothing.
+  std::shared_ptr<const DecodeProgram> find(const DecodePlan& plan) const {
+    const std::shared_lock<std::shared_mutex> lock(mutex_);
+    for (const auto& [text, program] : prepared_) {
+      if (program->plan() == plan) return program;
+    }
+    return nullptr;
+  }
+
+  // Whether the queue is in-order; it must belong to this context and device.
+  bool check_queue(cl_command_queue queue) const {
+    cl_context context = nullptr;
+    cl_device_id device = nullptr;
+    cl_command_queue_properties properties = 0;
+    if (queue == nullptr) throw Error(ErrorCode::kInvalidBuffer, "queue is null");
+    if (clGetCommandQueueInfo(queue, CL_QUEUE_CONTEXT, sizeof(context), &context, nullptr) != CL_SUCCESS) {
+      throw Error(ErrorCode::kInvalidBuffer, "queue is not a valid cl_command_queue");
+    }
+    check_cl(clGetCommandQueueInfo(queue, CL_QUEUE_DEVICE, sizeof(device), &device, nullptr), "clGetCommandQueueInfo");
+    check_cl(clGetCommandQueueInfo(queue, CL_QUEUE_PROPERTIES, sizeof(properties), &properties, nullptr), "clGetCommandQueueInfo");
+    if (context != context_()) throw Error(ErrorCode::kInvalidBuffer, "queue belongs to another cl_context");
+    if (device != device_()) throw Error(ErrorCode::kInvalidBuffer, "queue belongs to another device");
+    return (properties & CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE) == 0;
+  }
+
+  const std::uint64_t id_ = next_context_id();
+  cl::Context context_;
+  cl::Device device_;
+  DeviceFacts facts_;
+  ContextOptions options_;
+  ProgramCache programs_;
+  mutable std::shared_mutex mutex_;
+  std::map<std::string, std::shared_ptr<const DecodeProgram>> prepared_;
+};
+
+Context::Context(cl_context context, cl_device_id device, ContextOptions options)
+    : impl_(std::make_unique<Impl>(context, device, std::move(options))) {}
+Context::~Context() = default;
+Context::Context(Context&&) noexcept = default;
+Context& Context::operator=(Context&&) noexcept = default;
+
+const DeviceFacts& Context::device() const noexcept { return impl_->facts(); }
+
+std::optional<std::string> Context::supports(const DecodeProblem& problem) const {
+  return unsupported_reason(impl_->facts(), problem, builtin_tuning_db());
+}
+
+DecodePlan Context::plan(const DecodeProblem& problem) const {
+  return impl_->own(make_plan(impl_->facts(), problem, builtin_tuning_db()));
+}
+DecodePlan Context::plan(const DecodeProblem& problem, const DecodeVariant& variant) const {
+  return impl_->own(make_plan(impl_->facts(), problem, builtin_tuning_db(), variant, std::nullopt));
+}
+DecodePlan Context::plan(const DecodeProblem& problem, const DecodeVariant& variant, const LaunchTuning& tuning) const {
+  return impl_->own(make_plan(impl_->facts(), problem, builtin_tuning_db(), variant, tuning));
+}
+DecodePlan Context::plan_from_text(const std::string& text) const {
+  const auto parts = split(text, '|');
+  if (parts.size() != 3) {
+    throw Error(ErrorCode::kInvalidProblem, fmt::format("plan is '{}', must be problem | variant | launch", text));
+  }
+  return plan(parse_problem(std::string(parts[0])), parse_variant(std::string(parts[1])),
+              parse_launch_tuning(std::string(parts[2])));
+}
+
+std::vector<DecodeVariant> Context::variants(const DecodeProblem& problem) const {
+  return fitting_variants(impl_->facts(), resolve(problem));
+}
+
+void Context::prepare(const DecodePlan& plan) { impl_->prepare(plan); }
+
+void Context::enqueue(cl_command_queue queue, const DecodePlan& plan, const DecodeBuffers& buffers, const DecodeStep& step,
+                      const std::vector<cl_event>& wait_for, cl_event* done) {
+  impl_->enqueue(queue, plan, buffers, step, wait_for, done, nullptr);
+}
+
+void Context::enqueue_profiled(cl_command_queue queue, const DecodePlan& plan, const DecodeBuffers& buffers,
+                               const DecodeStep& step, std::vector<StageEvent>& stages) {
+  impl_->enqueue(queue, plan, buffers, step, {}, nullptr, &stages);
+}
+
+std::size_t Context::programs_built() const noexcept { return impl_->programs_built(); }
+
+}  // namespace clsink

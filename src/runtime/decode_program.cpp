@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/decode_program.hpp"
+
+#include "model/program_spec.hpp"
+#include "ocl/ocl_error.hpp"
+#include "runtime/buffers.hpp"
+
+namespace clsink {
+namespace {
+
+// The kernels' argument lists, in order. A buffer that the step lacks is bound to the workspace and never touched.
+std::vector<KernelArgument> arguments_of(Kernel kernel, const DecodeBuffers& b, const decode_args& args) {
+  std::vector<KernelArgument> arguments;
+  arguments.reserve(12);
+  const auto add = [&](const BufferView& view) {
+    arguments.push_back({view.memory != nullptr ? &view.memory : &b.workspace.memory, sizeof(cl_mem)});
+  };
+  switch (kernel) {
+    case Kernel::kRoute:
+      for (const BufferView* view : {&b.q, &b.k, &b.kv_len, &b.page_table, &b.head_mask, &b.tau_offsets, &b.anchor, &b.workspace,
+                                     &b.statistics, &b.status}) {
+        add(*view);
+      }
+      break;
+    case Kernel::kSchedule:
+      for (const BufferView* view : {&b.kv_len, &b.anchor, &b.workspace, &b.status}) add(*view);
+      break;
+    case Kernel::kDecode:
+      for (const BufferView* view :
+           {&b.q, &b.k, &b.v, &b.kv_len, &b.page_table, &b.anchor, &b.workspace, &b.out, &b.lse, &b.status}) {
+        add(*view);
+      }
+      break;
+    case Kernel::kCombine:
+      for (const BufferView* view : {&b.kv_len, &b.anchor, &b.workspace, &b.out, &b.lse, &b.status}) add(*view);
+      break;
+  }
+  arguments.push_back({&args, sizeof(args)});
+  return arguments;
+}
+
+// Releases what it holds; an event per launch where launches must be chained.
+class EventChain {
+ public:
+  ~EventChain() {
+    for (cl_event event : held_) clReleaseEvent(event);
+  }
+  void hold(cl_event event) { held_.push_back(event); }
+
+ private:
+  std::vector<cl_event> held_;
+};
+
+}  // namespace
+
+DecodeProgram::DecodeProgram(DecodePlan plan, const DeviceFacts& facts, ProgramCache& cache) : plan_(std::move(plan)) {
+  for (const ProgramSpec& spec : program_specs(plan_, !facts.is_cpu, facts.max_work_group_size)) {
+    stages_.push_back({spec.kernel, static_cast<std::size_t>(spec.wg), cache.get(spec)});
+  }
+}
+
+std::size_t DecodeProgram::work_groups(Kernel kernel, std::int32_t batch) const {
+  const DecodeProblem& p = plan_.problem;
+  const std::size_t groups = static_cast<std::size_t>(batch) * static_cast<std::size_t>(p.num_kv_heads);
+  switch (kernel) {
+    case Kernel::kRoute: return groups;
+    case Kernel::kSchedule: return 1;
+    case Kernel::kDecode:
+      return plan_.variant.schedule == Schedule::kWorklist ? static_cast<std::size_t>(plan_.launch.workers)
+                                                           : groups * static_cast<std::size_t>(plan_.launch.splits);
+    case Kernel::kCombine: return groups * static_cast<std::size_t>(p.group_size());
+  }
+  return 0;
+}
+
+void DecodeProgram::warm_up(const cl::Context& context, const cl::Device& device) const {
+  try {
+    const cl::CommandQueue queue(context, device);
+    const cl::Buffer placeholder(context, CL_MEM_READ_WRITE, 16);
+    DecodeBuffers buffers;
+    buffers.workspace = {placeholder(), 0};
+    const decode_args args = describe_plan(plan_);  // batch 0: the kernels return before they touch memory
+    for (const Stage& stage : stages_) {
+      stage.compiled->launch(queue(), arguments_of(stage.kernel, buffers, args),
+                             {work_groups(stage.kernel, plan_.problem.max_batch), stage.work_items}, {}, nullptr);
+    }
+    queue.finish();
+  } catch (const cl::Error& error) {
+    throw_cl_error(error.err(), error.what());
+  }
+}
+
+void DecodeProgram::enqueue(cl_command_queue queue, bool in_order, const decode_args& args, const DecodeBuffers& buffers,
+                            const std::vector<cl_event>& wait_for, cl_event* done,
+                            std::vector<Context::StageEvent>* stages) const {
+  EventChain chain;
+  std::vector<cl_event> before = wait_for;
+  for (std::size_t i = 0; i < stages_.size(); ++i) {
+    const Stage& stage = stages_[i];
+    const bool last = i + 1 == stages_.size();
+    const bool wants_event = stages != nullptr || (last ? done != nullptr : !in_order);
+    cl_event event = nullptr;
+    stage.compiled->launch(queue, arguments_of(stage.kernel, buffers, args), {work_groups(stage.kernel, args.batch), stage.work_items},
+                           before, wants_event ? &event : nullptr);
+    before.clear();
+    if (event == nullptr) continue;
+    if (stages != nullptr) {
+      clRetainEvent(event);
+      stages->push_back({to_string(stage.kernel), event});
+    }
+    if (last && done != nullptr) {
+      *done = event;
+    } else {
+      chain.hold(event);
+      if (!in_order) before.push_back(event);
+    }
+  }
+}
+
+}  // namespace clsink

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/program_cache.hpp"
+
+namespace clsink {
+
+extern const std::string_view k_route_source;
+extern const std::string_view k_schedule_source;
+extern const std::string_view k_decode_source;
+extern const std::string_view k_combine_source;
+
+std::string_view kernel_source(Kernel kernel) {
+  switch (kernel) {
+    case Kernel::kRoute: return k_route_source;
+    case Kernel::kSchedule: return k_schedule_source;
+    case Kernel::kDecode: return k_decode_source;
+    case Kernel::kCombine: return k_combine_source;
+  }
+  return {};
+}
+
+std::shared_ptr<CompiledKernel> ProgramCache::get(const ProgramSpec& spec) {
+  const std::string options = build_options(spec), name = to_string(spec.kernel);
+  std::promise<std::shared_ptr<CompiledKernel>> promise;
+  {
+    std::unique_lock<std::mutex> lock(mutex_);
+    const auto [entry, fresh] = builds_.try_emplace(name + " " + options, promise.get_future().share());
+    if (!fresh) {
+      const Build build = entry->second;
+      lock.unlock();
+      return build.get();
+    }
+  }
+  try {
+    auto kernel = std::make_shared<CompiledKernel>(context_, device_, kernel_source(spec.kernel), name, options);
+    ++built_;
+    promise.set_value(kernel);
+    return kernel;
+  } catch (...) {
+    promise.set_exception(std::current_exception());
+    throw;
+  }
+}
+
+}  // namespace clsink

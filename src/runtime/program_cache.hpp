@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// Compiled kernels by build options: one build per spec, however many plans and threads ask.
+#pragma once
+
+#include <CL/opencl.hpp>
+#include <atomic>
+#include <future>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "model/program_spec.hpp"
+#include "ocl/program.hpp"
+
+namespace clsink {
+
+/// The embedded source of a kernel, includes flattened.
+std::string_view kernel_source(Kernel kernel);
+
+class ProgramCache {
+ public:
+  ProgramCache(cl::Context context, cl::Device device) : context_(std::move(context)), device_(std::move(device)) {}
+
+  /// Builds, or waits for another thread that builds, or returns what is there. A failure is remembered and thrown
+  /// again: the same compiler says the same thing.
+  std::shared_ptr<CompiledKernel> get(const ProgramSpec& spec);
+
+  std::size_t size() const noexcept { return built_; }
+
+ private:
+  using Build = std::shared_future<std::shared_ptr<CompiledKernel>>;
+  cl::Context context_;
+  cl::Device device_;
+  std::mutex mutex_;
+  std::map<std::string, Build> builds_;
+  std::atomic<std::size_t> built_{0};
+};
+
+}  // namespace clsink
