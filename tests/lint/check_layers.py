@@ -30,7 +30,7 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 VENDORS = re.compile(r"\b(nv|nvidia|cuda|ptx|amd|intel|arm|mali|qcom|adreno|apple|pocl)(\b|_)|\basm\b|#\s*pragma\s+OPENCL\s+EXTENSION"
                      r"|\bcl_khr_|__builtin_|__has_builtin|__opencl_c_", re.IGNORECASE)
 STORAGE = re.compile(r"\b(half\d*|_Float16|bfloat16|ushort\d*|v(load|store)a?_half\w*)\b")
-DEFINE = re.compile(r'"[^"\n]*(^|[\s"])-D\w*')
+DEFINE = re.compile(r'"([^"\n]*\s)?-D\w')
 MAX_LINES = 400
 
 
@@ -121,7 +121,7 @@ class Checker:
                     if path.name != "program_spec.cpp":
                         self.report(path, number, "-D belongs into build_options() of model/program_spec.cpp")
         if len(functions) != 1:
-            self.problems.append(f"-D is written in {len(functions)} functions, not in one")
+            self.problems.append(f"src/model/program_spec.cpp: -D is written in {len(functions)} functions, not in one")
 
     def check_files(self):
         for folder in ("include", "src", "cl_kernels", "tests", "tuning", "bench", "cmake"):

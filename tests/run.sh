@@ -1,0 +1,135 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Installs what is missing (Debian), builds, and runs every test:   tests/run.sh [--full]
+# --full takes the long suites too (3-wise instead of pairwise, all variants, clang-tidy). CLSINK_DEVICE picks a device.
+# Ends with "N passed, N failed": the cases of CTest, and each stage that is no CTest run as one.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit
+
+readonly kWarnMinutes=15
+full=0
+case "${1:-}" in
+  --full) full=1 ;;
+  "") ;;
+  *) echo "usage: tests/run.sh [--full]" >&2; exit 2 ;;
+esac
+[ "$full" = 1 ] && export CLSINK_FULL=1
+
+jobs=$(nproc)
+logs=build/logs
+mkdir -p "$logs" build/pocl-cache
+# A cache of this build folder, emptied first: an old binary cannot hide an error.
+export POCL_CACHE_DIR="$PWD/build/pocl-cache"
+rm -rf "${POCL_CACHE_DIR:?}"/*
+
+passed=0
+failed=0
+
+# stage NAME FUNCTION: runs it into a log; shows seconds, and the end of the log if it failed.
+stage() {
+  local name=$1 begin=$SECONDS rc=0
+  "$2" >"$logs/$name.log" 2>&1 || rc=$?
+  local seconds=$((SECONDS - begin))
+  # the numbers of a CTest run, else the stage itself
+  local counts
+  counts=$(sed -nE 's/^[0-9]+% tests passed, ([0-9]+) tests? failed out of ([0-9]+)$/\1 \2/p' "$logs/$name.log" | tail -1)
+  if [ -n "$counts" ]; then
+    local bad=${counts% *} all=${counts#* }
+    if [ "$rc" != 0 ] && [ "$bad" = 0 ]; then bad=1; all=$((all + 1)); fi
+  else
+    local bad=$((rc != 0)) all=1
+  fi
+  failed=$((failed + bad))
+  passed=$((passed + all - bad))
+  if [ "$rc" = 0 ]; then
+    printf '%-10s ok      %4d s   %d passed\n' "$name" "$seconds" "$((all - bad))"
+  else
+    printf '%-10s FAILED  %4d s   %d passed, %d failed; the end of %s:\n' "$name" "$seconds" "$((all - bad))" "$bad" "$logs/$name.log"
+    tail -n 80 "$logs/$name.log" | sed 's/^/  | /'
+  fi
+  return "$rc"
+}
+
+# What is needed, each as "probe package": a program, a header (with a dot), a file (absolute), or a pkg-config module.
+readonly kNeeds="
+cmake cmake
+ninja ninja-build
+c++ g++
+cc gcc
+ccache ccache
+pkg-config pkg-config
+python3 python3
+pc:OpenCL ocl-icd-opencl-dev
+CL/cl.h opencl-c-headers
+CL/opencl.hpp opencl-clhpp-headers
+fmt/format.h libfmt-dev
+nlohmann/json.hpp nlohmann-json3-dev
+CLI/CLI.hpp libcli11-dev
+gtest/gtest.h libgtest-dev
+xxhash.h libxxhash-dev
+clblast_c.h libclblast-dev
+clang clang
+clang-format clang-format
+clang-tidy clang-tidy
+oclgrind oclgrind
+"
+
+have() {
+  case "$1" in
+    pc:*) pkg-config --exists "${1#pc:}" ;;
+    *.h | *.hpp) printf '#include <%s>\n' "$1" | c++ -std=c++17 -E -x c++ - >/dev/null 2>&1 ;;
+    *) command -v "$1" >/dev/null ;;
+  esac
+}
+
+install_missing() {
+  local missing=() probe package
+  while read -r probe package; do
+    [ -z "$probe" ] || have "$probe" 2>/dev/null || missing+=("$package")
+  done <<<"$kNeeds"
+  ls /etc/OpenCL/vendors/*.icd >/dev/null 2>&1 || missing+=(pocl-opencl-icd)
+  if [ "${#missing[@]}" = 0 ]; then
+    echo "nothing is missing"
+    return 0
+  fi
+  echo "installing ${missing[*]}" | tee /dev/fd/3
+  local sudo=()
+  [ "$(id -u)" = 0 ] || sudo=(sudo)
+  export DEBIAN_FRONTEND=noninteractive
+  "${sudo[@]}" apt-get update && "${sudo[@]}" apt-get install -y --no-install-recommends "${missing[@]}"
+}
+
+launcher=()
+build() {
+  command -v ccache >/dev/null && launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache -DCMAKE_C_COMPILER_LAUNCHER=ccache)
+  cmake --preset default "${launcher[@]}" && cmake --build build -j "$jobs"
+}
+
+run_ctest() { ctest --test-dir build -j "$jobs" --output-on-failure --no-tests=error "$@"; }
+unit() { run_ctest -L unit; }
+device() { run_ctest -L device; }
+lint() { run_ctest -L lint; }
+tidy() { run_ctest -L tidy; }
+package() { run_ctest -L install; }
+tool() { run_ctest -L tool; }
+sanitize() {
+  cmake --preset sanitize "${launcher[@]}" &&
+    cmake --build build-sanitize -j "$jobs" --target clsink_unit_tests device_errors device_c_api &&
+    ctest --preset sanitize -j "$jobs" --no-tests=error
+}
+mutations() { bash tests/mutations.sh build/mutations; }
+
+exec 3>&1
+stage setup install_missing && stage build build
+if [ "$failed" = 0 ]; then
+  stages=(unit device lint package tool sanitize mutations)
+  [ "$full" = 1 ] && stages+=(tidy)
+  for name in "${stages[@]}"; do stage "$name" "$name"; done
+fi
+
+printf '%-10s         %4d s\n' total "$SECONDS"
+if [ "$full" = 0 ] && [ "$SECONDS" -gt $((kWarnMinutes * 60)) ]; then
+  echo "warning: longer than the $kWarnMinutes minutes that these tests may take on two idle cores"
+fi
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
