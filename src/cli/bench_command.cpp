@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+// clsink bench: how fast, against what the device can read and against what one would use otherwise.
+#include <fmt/format.h>
+
+#include <clsink/error.hpp>
+#include <fstream>
+#include <memory>
+
+#include "cli/bench_problem.hpp"
+#include "cli/commands.hpp"
+#include "cli/interrupt.hpp"
+
+namespace clsink::cli {
+namespace {
+
+constexpr double kDefaultSeconds = 4;
+
+struct BenchArguments {
+  std::vector<std::string> problems;
+  std::string suite, device, json_path, pattern = "spread", baseline = "none";
+  std::vector<std::string> variants;
+  std::vector<double> routed{0, 0.25, 0.5, 0.75};
+  int rounds = 0;
+  double seconds = 0;
+};
+
+// One problem a line; '#' begins a comment.
+std::vector<std::string> read_problem_lines(const std::string& path) {
+  std::ifstream file(path);
+  if (!file) throw Error(ErrorCode::kInvalidProblem, fmt::format("suite {}: cannot be read", path));
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(file, line);) {
+    line.erase(std::min(line.find('#'), line.size()));
+    line.erase(line.find_last_not_of(" \t\r") + 1);
+    if (!line.empty()) lines.push_back(line);
+  }
+  return lines;
+}
+
+std::vector<DecodeProblem> problems_of(const BenchArguments& arguments) {
+  std::vector<std::string> lines = arguments.problems;
+  if (!arguments.suite.empty()) {
+    for (std::string& line : read_problem_lines(arguments.suite)) lines.push_back(std::move(line));
+  }
+  if (lines.empty()) throw Error(ErrorCode::kInvalidProblem, "bench: name a problem or a --suite of them");
+  std::vector<DecodeProblem> problems;
+  for (const std::string& line : lines) problems.push_back(parse_problem(line));
+  return problems;
+}
+
+BenchOptions options_of(const BenchArguments& arguments) {
+  BenchOptions options;
+  options.variants = arguments.variants;
+  options.routed = arguments.routed;
+  options.contiguous = arguments.pattern == "contiguous";
+  options.clblast = arguments.baseline == "clblast";
+  if (arguments.rounds > 0) options.limits.rounds = arguments.rounds;
+  if (arguments.seconds > 0) options.limits.seconds = arguments.seconds;
+  if (arguments.rounds <= 0 && arguments.seconds <= 0) options.limits.seconds = kDefaultSeconds;
+  return options;
+}
+
+void write_json(const std::string& path, const std::vector<BenchRow>& rows, const DeviceFacts& device) {
+  std::ofstream file(path);
+  file << to_json(rows, device).dump(2) << '\n';
+  if (!file) throw Error(ErrorCode::kInvalidProblem, fmt::format("json {}: cannot be written", path));
+}
+
+int run_bench(const BenchArguments& arguments) {
+  const std::vector<DecodeProblem> problems = problems_of(arguments);
+  const harness::OpenClDevice opencl =
+      arguments.device.empty() ? harness::open_device() : harness::open_device(arguments.device);
+  Context context(opencl.context(), opencl.device());
+  harness::ReadBandwidth read(opencl.context, opencl.device);
+  const auto remark = [](const std::string& text) { fmt::print("  {}\n", text); };
+  Bench bench{opencl, context, read, options_of(arguments), interrupted, remark};
+
+  catch_interrupts();
+  print_bench_header(context.device());
+  std::vector<BenchRow> all_rows;
+  for (const DecodeProblem& problem : problems) {
+    if (interrupted()) break;
+    const std::vector<BenchRow> rows = bench_problem(bench, problem);
+    print_bench_rows(rows);
+    all_rows.insert(all_rows.end(), rows.begin(), rows.end());
+  }
+  if (!arguments.json_path.empty()) write_json(arguments.json_path, all_rows, context.device());
+  if (interrupted()) return kExitInterrupted;
+  return std::all_of(all_rows.begin(), all_rows.end(), [](const BenchRow& row) { return row.correct(); }) ? 0 : 1;
+}
+
+}  // namespace
+
+void add_bench_command(CLI::App& app, int& exit_code) {
+  const auto arguments = std::make_shared<BenchArguments>();
+  CLI::App* command = app.add_subcommand("bench", "Measure problems; every result is checked against the reference");
+  command->add_option("problem", arguments->problems, "Problems, for example \"f16 hq=32 hkv=8 d=128 b=1 kv=32768\"");
+  command->add_option("--suite", arguments->suite, "File with one problem a line");
+  command->add_option("--device", arguments->device, "Part of \"platform/device\"; default: CLSINK_DEVICE, or the first");
+  command->add_option("--variant", arguments->variants, "Variant instead of the planner's, or \"VARIANT | TUNING\"; repeatable")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  command->add_option("--routed", arguments->routed, "Fractions of the groups that are routed")
+      ->delimiter(',')
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  command->add_option("--pattern", arguments->pattern, "Which kv heads are routed: spread, or contiguous (the last ones)")
+      ->check(CLI::IsMember({"spread", "contiguous"}))
+      ->capture_default_str();
+  command->add_option("--rounds", arguments->rounds, "Rounds for each problem")->check(CLI::PositiveNumber);
+  command->add_option("--seconds", arguments->seconds, fmt::format("Seconds for each problem; default {}", kDefaultSeconds))
+      ->check(CLI::PositiveNumber);
+  command->add_option("--baseline", arguments->baseline, "clblast: GEMM + softmax + GEMM on f32 copies")
+      ->check(CLI::IsMember({"clblast", "none"}))
+      ->capture_default_str();
+  command->add_option("--json", arguments->json_path, "Also write the rows as JSON");
+  command->callback([arguments, &exit_code] { exit_code = run_bench(*arguments); });
+}
+
+}  // namespace clsink::cli

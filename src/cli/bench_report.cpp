@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/bench_report.hpp"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <clsink/version.hpp>
+#include <ctime>
+
+#include "cli/traffic.hpp"
+
+namespace clsink::cli {
+namespace {
+
+double rate(double amount, double us) { return us > 0 ? amount / us : 0; }
+
+std::string stages_text(const BenchRow& row) {
+  std::string text;
+  for (const auto& [stage, us] : row.stage_us) text += fmt::format("{}{} {:.1f}", text.empty() ? "" : ", ", stage, us);
+  return text;
+}
+
+std::string utc_date() { return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr))); }
+
+}  // namespace
+
+double BenchRow::gb_per_s() const { return 1e-3 * rate(static_cast<double>(bytes), judged_us().median); }
+double BenchRow::read_gb_per_s() const { return 1e-3 * rate(static_cast<double>(bytes), judged_read_us().median); }
+double BenchRow::percent_of_read() const { return 100 * rate(judged_read_us().median, judged_us().median); }
+
+bool judged_by_cpu_time(const DeviceFacts& device) { return device.is_cpu && device.compute_units == 1; }
+
+void print_bench_header(const DeviceFacts& device) {
+  fmt::print("device: {} / {}, driver {}, {} compute units\n", device.platform, device.name, device.driver,
+             device.compute_units);
+  if (device.is_cpu) {
+    fmt::print("clock:  {} ({} {} the step's work)\n", judged_by_cpu_time(device) ? "processor time" : "wall",
+               device.compute_units, device.compute_units == 1 ? "thread does" : "threads share");
+  } else {
+    fmt::print("clock:  wall of a run of launches, divided by their number\n");
+  }
+  fmt::print("bytes:  {}\n", kTrafficFormula);
+  fmt::print("read:   a kernel that only loads the same number of bytes from the same buffers, in the same rounds\n");
+}
+
+void print_bench_rows(const std::vector<BenchRow>& rows) {
+  if (rows.empty()) return;
+  std::size_t width = 7;
+  for (const BenchRow& row : rows) width = std::max(width, row.variant.size());
+  fmt::print("\n{}  ({} rounds)\n", rows.front().problem, rows.front().wall_us.count);
+  fmt::print("  {:>6}  {:<{}}  {:>10} {:>10} {:>10} {:>5}  {:>7} {:>6}  {:>7}  {:>8}  {}\n", "routed", "variant", width,
+             "median us", "p10", "p90", "MAD %", "GB/s", "% read", "speedup", "error", "kernels, us");
+  for (const BenchRow& row : rows) {
+    const harness::Summary& time = row.judged_us();
+    fmt::print("  {:>6.3g}  {:<{}}  {:>10.1f} {:>10.1f} {:>10.1f} {:>5.1f}  {:>7.1f} {:>6.1f}  {:>7}  {:>8.1e}  {}{}\n",
+               row.routed, row.variant, width, time.median, time.p10, time.p90, time.mad_percent, row.gb_per_s(),
+               row.percent_of_read(), row.speedup > 0 ? fmt::format("x{:.2f}", row.speedup) : "", row.error, stages_text(row),
+               row.correct() ? "" : "  WRONG");
+  }
+  std::fflush(stdout);
+}
+
+nlohmann::json to_json(const std::vector<BenchRow>& rows, const DeviceFacts& device) {
+  nlohmann::json result = nlohmann::json::array();
+  const std::string date = utc_date();
+  for (const BenchRow& row : rows) {
+    nlohmann::json stages = nlohmann::json::object();
+    for (const auto& [stage, us] : row.stage_us) stages[stage] = us;
+    result.push_back({{"problem", row.problem},
+                      {"variant", row.variant},
+                      {"routed", row.routed},
+                      {"median_us", row.wall_us.median},
+                      {"p10_us", row.wall_us.p10},
+                      {"p90_us", row.wall_us.p90},
+                      {"mad_percent", row.wall_us.mad_percent},
+                      {"cpu_us", row.cpu_us.median},
+                      {"rounds", row.wall_us.count},
+                      {"stage_us", stages},
+                      {"bytes", row.bytes},
+                      {"clock", row.judge_by_cpu_time ? "cpu" : "wall"},
+                      {"gb_per_s", row.gb_per_s()},
+                      {"read_us", row.read_wall_us.median},
+                      {"read_cpu_us", row.read_cpu_us.median},
+                      {"read_gb_per_s", row.read_gb_per_s()},
+                      {"percent_of_read", row.percent_of_read()},
+                      {"speedup", row.speedup},
+                      {"error", row.error},
+                      {"correct", row.correct()},
+                      {"device", device.name},
+                      {"platform", device.platform},
+                      {"driver", device.driver},
+                      {"compute_units", device.compute_units},
+                      {"date", date},
+                      {"version", clsink::version()}});
+  }
+  return result;
+}
+
+}  // namespace clsink::cli

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rows of the bench as a table for people and as JSON for programs.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <clsink/device.hpp>
+#include <nlohmann/json.hpp>
+
+#include "harness/timing.hpp"
+
+namespace clsink::cli {
+
+struct BenchRow {
+  std::string problem;
+  std::string variant;
+  double routed = 0;  ///< share of the groups that was routed
+  std::int64_t bytes = 0;
+  harness::Summary wall_us;
+  harness::Summary cpu_us;
+  harness::Summary read_wall_us;  ///< the read kernel, same bytes, same rounds
+  harness::Summary read_cpu_us;
+  std::vector<std::pair<std::string, double>> stage_us;  ///< medians of the kernels' events
+  double error = 0;  ///< ||out - reference|| / ||reference|| over the groups that were checked
+  double tolerance = 0;
+  double speedup = 0;  ///< over the problem's first row with nothing routed; 0 if there is none
+  bool judge_by_cpu_time = false;
+
+  bool correct() const { return error <= tolerance; }
+  /// The times that count on this device.
+  const harness::Summary& judged_us() const { return judge_by_cpu_time ? cpu_us : wall_us; }
+  const harness::Summary& judged_read_us() const { return judge_by_cpu_time ? read_cpu_us : read_wall_us; }
+  double gb_per_s() const;
+  double read_gb_per_s() const;
+  double percent_of_read() const;
+};
+
+/// Whether processor time is what counts: only a CPU device with one thread spends exactly the step's own.
+bool judged_by_cpu_time(const DeviceFacts& device);
+
+/// Device, clock and formula: what a reader of the table must know.
+void print_bench_header(const DeviceFacts& device);
+/// The rows of one problem.
+void print_bench_rows(const std::vector<BenchRow>& rows);
+
+nlohmann::json to_json(const std::vector<BenchRow>& rows, const DeviceFacts& device);
+
+}  // namespace clsink::cli

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+// clsink plan: what would run for a problem on a device, and why. Compiles nothing.
+#include <fmt/format.h>
+
+#include <clsink/context.hpp>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "cli/commands.hpp"
+#include "cli/traffic.hpp"
+#include "harness/opencl_device.hpp"
+
+namespace clsink::cli {
+namespace {
+
+struct PlanArguments {
+  std::string problem, device, variant;
+  bool json = false;
+};
+
+// Work-groups of a step at max_batch, in launch order. What a work-group of the small kernels is, is theirs to choose.
+nlohmann::json launches_of(const DecodePlan& plan) {
+  const std::int64_t groups = std::int64_t{plan.problem.max_batch} * plan.problem.num_kv_heads;
+  nlohmann::json launches = nlohmann::json::array();
+  if (plan.problem.routing.enabled) launches.push_back({{"kernel", "route"}, {"work_groups", groups}});
+  if (plan.variant.schedule == Schedule::kWorklist) launches.push_back({{"kernel", "schedule"}, {"work_groups", 1}});
+  launches.push_back({{"kernel", "decode"},
+                      {"work_groups", plan.launch.workers},
+                      {"local_size", plan.variant.wg},
+                      {"global_size", std::int64_t{plan.launch.workers} * plan.variant.wg}});
+  launches.push_back({{"kernel", "combine"}, {"work_groups", groups * plan.problem.group_size()}});
+  return launches;
+}
+
+nlohmann::json to_json(const DecodePlan& plan, const std::string& device) {
+  return {{"device", device},
+          {"problem", to_string(plan.problem)},
+          {"variant", to_string(plan.variant)},
+          {"plan", to_string(plan)},
+          {"match", to_string(plan.match)},
+          {"match_reason", plan.match_reason},
+          {"workers", plan.launch.workers},
+          {"splits", plan.launch.splits},
+          {"launches", launches_of(plan)},
+          {"workspace_bytes", plan.workspace_bytes},
+          {"dense_step_bytes", bytes_to_read(plan.problem, {})}};
+}
+
+void print_plan(const nlohmann::json& plan) {
+  const auto text = [&](const char* field) { return plan[field].get<std::string>(); };
+  fmt::print("device     {}\nproblem    {}\nvariant    {}\nbecause    {} match: {}\n", text("device"), text("problem"),
+             text("variant"), text("match"), text("match_reason"));
+  fmt::print("workers    {}{}\n", plan["workers"].get<int>(),
+             plan["splits"].get<int>() > 1 ? fmt::format(", {} for each group", plan["splits"].get<int>()) : "");
+  for (const nlohmann::json& launch : plan["launches"]) {
+    fmt::print("launch     {:<9} {} work-groups", launch["kernel"].get<std::string>(),
+               launch["work_groups"].get<std::int64_t>());
+    if (launch.contains("local_size")) {
+      fmt::print(" of {}: global size {}", launch["local_size"].get<int>(), launch["global_size"].get<std::int64_t>());
+    }
+    fmt::print("\n");
+  }
+  fmt::print("workspace  {} bytes, whatever the context length\n", plan["workspace_bytes"].get<std::int64_t>());
+  fmt::print("a step in which nothing is routed must read {} bytes ({})\n", plan["dense_step_bytes"].get<std::int64_t>(),
+             kTrafficFormula);
+  fmt::print("repeat     {}\n", text("plan"));
+}
+
+int run_plan(const PlanArguments& arguments) {
+  const DecodeProblem problem = parse_problem(arguments.problem);
+  const harness::OpenClDevice opencl =
+      arguments.device.empty() ? harness::open_device() : harness::open_device(arguments.device);
+  const Context context(opencl.context(), opencl.device());
+  const DecodePlan plan =
+      arguments.variant.empty() ? context.plan(problem) : context.plan(problem, parse_variant(arguments.variant));
+  const nlohmann::json result = to_json(plan, opencl.name);
+  if (arguments.json) {
+    fmt::print("{}\n", result.dump(2));
+  } else {
+    print_plan(result);
+  }
+  return 0;
+}
+
+}  // namespace
+
+void add_plan_command(CLI::App& app, int& exit_code) {
+  const auto arguments = std::make_shared<PlanArguments>();
+  CLI::App* command = app.add_subcommand("plan", "Say what would run for a problem, and why; compiles nothing");
+  command->add_option("problem", arguments->problem, "For example \"f16 hq=32 hkv=8 d=128 b=1 kv=32768 route=mean\"")
+      ->required();
+  command->add_option("--device", arguments->device, "Part of \"platform/device\"; default: CLSINK_DEVICE, or the first");
+  command->add_option("--variant", arguments->variant, "This variant instead of the planner's");
+  command->add_flag("--json", arguments->json, "Machine-readable");
+  command->callback([arguments, &exit_code] { exit_code = run_plan(*arguments); });
+}
+
+}  // namespace clsink::cli

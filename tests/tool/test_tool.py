@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs the clsink program: test_tool.py CLSINK SOURCE_DIR devices|plan|verify|bench|errors."""
+import json
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+PROBLEM = "f16 hq=8 hkv=4 d=64 b=2 kv=1000"
+TOLERANCE = {"f16": 1e-3, "f32": 1e-5}
+ROW_FIELDS = """problem variant routed median_us p10_us p90_us mad_percent cpu_us stage_us bytes gb_per_s read_gb_per_s
+percent_of_read error device driver date version""".split()
+
+
+def run(*arguments, expect=0):
+    result = subprocess.run([CLSINK, *arguments], capture_output=True, text=True)
+    if result.returncode != expect:
+        raise SystemExit(f"clsink {arguments}: exit code {result.returncode}, expected {expect}\n{result.stdout}{result.stderr}")
+    return result.stdout if expect == 0 else result.stdout + result.stderr
+
+
+def check(condition, *what):
+    if not condition:
+        raise SystemExit("FAILED: " + " ".join(str(part) for part in what))
+
+
+def tokens_read(problem_kv, routed_heads, heads, surrogate=65):
+    return (heads - routed_heads) * problem_kv + routed_heads * surrogate
+
+
+def test_devices():
+    devices = json.loads(run("devices", "--json"))
+    check(devices, "no device")
+    text = run("devices")
+    for device in devices:
+        check(device["name"] in text, device["name"], "is not in", text)
+        check("missing" in device or device["variant"].split()[0] in ("cpu", "simt"), device)
+        if "missing" not in device:
+            check((device["type"] == "cpu") == device["variant"].startswith("cpu "), "engine of", device)
+
+
+def test_plan():
+    plan = json.loads(run("plan", PROBLEM + " route=mean", "--json"))
+    check(plan["dense_step_bytes"] == 2 * (4 * 1000 * 64 * 2 * 2 + 8 * 64 * 2), "bytes", plan)
+    check([launch["kernel"] for launch in plan["launches"]][0] == "route", plan)
+    check(plan["launches"][-1] == {"kernel": "combine", "work_groups": 16}, plan)
+    longer = json.loads(run("plan", PROBLEM.replace("kv=1000", "kv=100000"), "--json"))
+    longest = json.loads(run("plan", PROBLEM.replace("kv=1000", "kv=1000000"), "--json"))
+    check(longer["workspace_bytes"] == longest["workspace_bytes"], "workspace grows with the context")
+    variant = plan["variant"].replace("worklist", "static")
+    forced = json.loads(run("plan", PROBLEM, "--variant", variant, "--json"))
+    check(forced["variant"] == variant and forced["match"] == "forced", forced)
+    check(plan["variant"] in run("plan", PROBLEM + " route=mean"), "variant is not printed")
+
+
+def test_verify():
+    case = "f16 hq=4 hkv=2 d=64 b=2 kv=300 route=mean @ lens=300,17 seed=3 data=sink"
+    verdict = json.loads(run("verify", "--case", case, "--json"))
+    check(verdict["cases"] == 1 and verdict["runs"] >= 2 and not verdict["failures"], verdict)
+    variant = json.loads(run("plan", PROBLEM, "--json"))["variant"]
+    verdict = json.loads(run("verify", "--case", case, "--variant", variant, "--json"))
+    check(verdict["runs"] == 1 and 0 < verdict["worst_error_of_tolerance"] <= 1, verdict)
+    suite = TEMPORARY / "tiny.txt"
+    grid = (SOURCE / "tests/suites/grid.txt").read_text().splitlines()
+    axes = [line.split() for line in grid if line and not line.startswith("#")]
+    suite.write_text("\n".join(" ".join(axis[:2]) for axis in axes))  # one value of every axis
+    check("1 cases" in run("verify", "--suite", str(suite)), "a suite of one case")
+
+
+def check_row(row):
+    for field in ROW_FIELDS:
+        check(field in row, "no field", field, "in", row)
+    fields = dict(part.split("=") for part in row["problem"].split()[1:])
+    kv, heads, batch, dim = (int(fields[key]) for key in ("kv", "hkv", "b", "d"))
+    element = {"f16": 2, "f32": 4}[row["problem"].split()[0]]
+    tokens = tokens_read(kv, round(row["routed"] * heads), heads)
+    check(row["bytes"] == batch * (tokens * dim * 2 * element + int(fields["hq"]) * dim * element), "bytes of", row)
+    check(row["error"] <= TOLERANCE[row["problem"].split()[0]] and row["correct"], "error of", row)
+    check(0 < row["p10_us"] <= row["median_us"] <= row["p90_us"], "times of", row)
+    check(row["read_gb_per_s"] > 0 and row["percent_of_read"] > 0 and row["cpu_us"] > 0, "figures of", row)
+    stages = list(row["stage_us"])
+    check("decode" in stages and ("route" in stages) == (row["routed"] > 0), "stages of", row)
+
+
+def test_bench():
+    path = TEMPORARY / "rows.json"
+    suite = SOURCE / "bench/suites/small.txt"
+    table = run("bench", "--suite", str(suite), "--rounds", "3", "--json", str(path))
+    rows = json.loads(path.read_text())
+    problems = [line for line in suite.read_text().splitlines() if line and not line.startswith("#")]
+    check(len(rows) == 4 * len(problems), "rows:", len(rows))
+    check([row["routed"] for row in rows[:4]] == [0, 0.25, 0.5, 0.75], "routed fractions")
+    for row in rows:
+        check(row["problem"] in table and row["rounds"] == 3, row)
+        check_row(row)
+    interrupted_bench(path)
+
+
+def interrupted_bench(path):
+    """Ctrl-C: ends early, writes what was measured."""
+    path.unlink()
+    bench = subprocess.Popen([CLSINK, "bench", PROBLEM, PROBLEM, "--routed", "0", "--seconds", "100", "--json", str(path)],
+                             stdout=subprocess.PIPE, text=True)
+    bench.stdout.readline()  # printed once interrupts are caught
+    time.sleep(8)
+    bench.send_signal(signal.SIGINT)
+    bench.communicate(timeout=30)
+    check(bench.returncode == 130, "exit code after Ctrl-C:", bench.returncode)
+    rows = json.loads(path.read_text())
+    check(len(rows) == 1 and rows[0]["rounds"] > 0, "rows after Ctrl-C:", rows)
+
+
+def test_errors():
+    for arguments, expected in [
+        (["plan", "f16 hq=3 hkv=2 d=64 b=1 kv=8"], "num_q_heads"),
+        (["plan", "f16 hq=2 hkv=2 d=65 b=1 kv=8"], "head_dim"),
+        (["plan", PROBLEM, "--device", "no such device"], "no such device"),
+        (["plan", PROBLEM, "--variant", "nonsense"], "nonsense"),
+        (["bench"], "problem"),
+        (["bench", "--suite", "missing.txt"], "missing.txt"),
+        (["bench", PROBLEM, "--routed", "2"], "routed"),
+        (["verify", "--case", "f16 @ lens"], "lens"),
+        ([], "subcommand"),
+    ]:
+        text = run(*arguments, expect=2)
+        check(expected in text, arguments, "says", text)
+
+
+CLSINK, SOURCE = sys.argv[1], pathlib.Path(sys.argv[2])
+with tempfile.TemporaryDirectory() as folder:
+    TEMPORARY = pathlib.Path(folder)
+    {name[5:]: function for name, function in list(globals().items()) if name.startswith("test_")}[sys.argv[3]]()
+print("passed")
