@@ -2,7 +2,9 @@
 // clsink bench: how fast, against what the device can read and against what one would use otherwise.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <clsink/error.hpp>
+#include <cstdio>
 #include <fstream>
 #include <memory>
 
@@ -72,7 +74,10 @@ int run_bench(const BenchArguments& arguments) {
       arguments.device.empty() ? harness::open_device() : harness::open_device(arguments.device);
   Context context(opencl.context(), opencl.device());
   harness::ReadBandwidth read(opencl.context, opencl.device);
-  const auto remark = [](const std::string& text) { fmt::print("  {}\n", text); };
+  const auto remark = [](const std::string& text) {
+    fmt::print("\n{}\n", text);
+    std::fflush(stdout);
+  };
   Bench bench{opencl, context, read, options_of(arguments), interrupted, remark};
 
   catch_interrupts();

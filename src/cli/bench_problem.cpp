@@ -60,6 +60,7 @@ class ProblemBench {
   std::vector<BenchRow> run() {
     add_steps();
     if (bench_.options.clblast) add_baseline();
+    bench_.remark(fmt::format("{}: {} candidates take turns", to_string(problem_), candidates_.size()));
     harness::run_interleaved(candidates_, bench_.options.limits, bench_.stop);
     return finished_rows();
   }

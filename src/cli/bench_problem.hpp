@@ -29,7 +29,7 @@ struct Bench {
   harness::ReadBandwidth& read;
   BenchOptions options;
   std::function<bool()> stop;                      ///< asked between samples: end early with what there is
-  std::function<void(const std::string&)> remark;  ///< told what was left out and why
+  std::function<void(const std::string&)> remark;  ///< told what begins, and what was left out and why
 };
 
 /// Rows without samples (after an early stop) are left out.

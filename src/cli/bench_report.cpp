@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <clsink/version.hpp>
+#include <cstdio>
 #include <ctime>
 
 #include "cli/traffic.hpp"
@@ -48,7 +49,7 @@ void print_bench_rows(const std::vector<BenchRow>& rows) {
   if (rows.empty()) return;
   std::size_t width = 7;
   for (const BenchRow& row : rows) width = std::max(width, row.variant.size());
-  fmt::print("\n{}  ({} rounds)\n", rows.front().problem, rows.front().wall_us.count);
+  fmt::print("{} rounds\n", rows.front().wall_us.count);
   fmt::print("  {:>6}  {:<{}}  {:>10} {:>10} {:>10} {:>5}  {:>7} {:>6}  {:>7}  {:>8}  {}\n", "routed", "variant", width,
              "median us", "p10", "p90", "MAD %", "GB/s", "% read", "speedup", "error", "kernels, us");
   for (const BenchRow& row : rows) {
