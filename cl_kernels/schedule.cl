@@ -38,9 +38,9 @@ __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void schedule(const __g
   barrier(CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE);
 
   const long total = sums[WG - 1];
-  if (total == 0) return;
   __global int *worker_groups = worker_groups_in(&args, workspace);
-  const int workers = sharers(total, args.workers, args.min_tiles);
+  // no return here: PoCL 3.1 takes the branch of a loop's first test from work-item 0 where another path leaves the kernel
+  const int workers = total > 0 ? sharers(total, args.workers, args.min_tiles) : 0;
   for (int worker = lid; worker < workers; worker += WG) {
     const long first = share_begin(total, workers, worker);
     int low = 0, high = groups - 1;  // the last group that begins at or before the tile: it is not empty
