@@ -41,10 +41,10 @@ std::function<Sample()> repeated(const cl::CommandQueue& queue, const std::funct
   return [run, repeats] { return run(repeats); };
 }
 
-harness::Summary summary_of(const Candidate& candidate, double Sample::*field) {
+std::vector<double> values_of(const Candidate& candidate, double Sample::*field) {
   std::vector<double> values;
   for (const Sample& sample : candidate.samples) values.push_back(sample.*field);
-  return harness::summarize(values);
+  return values;
 }
 
 class ProblemBench {
@@ -164,23 +164,28 @@ class ProblemBench {
     return std::nullopt;
   }
 
+  harness::Summary summary_of(std::size_t candidate, double Sample::*field) const {
+    return harness::summarize(values_of(candidates_[candidate], field));
+  }
+
   std::vector<BenchRow> finished_rows() {
+    const auto judged = judged_by_cpu_time(bench_.context.device()) ? &Sample::cpu_us : &Sample::wall_us;
+    const auto dense = std::find_if(entries_.begin(), entries_.end(), [](const Entry& entry) { return entry.row.routed == 0; });
     std::vector<BenchRow> rows;
     for (Entry& entry : entries_) {
       BenchRow& row = entry.row;
-      row.wall_us = summary_of(candidates_[entry.candidate], &Sample::wall_us);
-      row.cpu_us = summary_of(candidates_[entry.candidate], &Sample::cpu_us);
-      row.read_wall_us = summary_of(candidates_[entry.read_candidate], &Sample::wall_us);
-      row.read_cpu_us = summary_of(candidates_[entry.read_candidate], &Sample::cpu_us);
+      row.wall_us = summary_of(entry.candidate, &Sample::wall_us);
+      row.cpu_us = summary_of(entry.candidate, &Sample::cpu_us);
+      row.read_wall_us = summary_of(entry.read_candidate, &Sample::wall_us);
+      row.read_cpu_us = summary_of(entry.read_candidate, &Sample::cpu_us);
       if (row.wall_us.count == 0) continue;
+      const std::vector<double> times = values_of(candidates_[entry.candidate], judged);
+      row.percent_of_read = 100 * harness::paired_ratio(values_of(candidates_[entry.read_candidate], judged), times);
+      if (dense != entries_.end()) row.speedup = harness::paired_ratio(values_of(candidates_[dense->candidate], judged), times);
       if (entry.step) {
         for (const auto& [stage, samples] : entry.step->stage_us()) row.stage_us.emplace_back(stage, harness::median(samples));
       }
       rows.push_back(row);
-    }
-    for (BenchRow& row : rows) {
-      const auto dense = std::find_if(rows.begin(), rows.end(), [](const BenchRow& other) { return other.routed == 0; });
-      if (dense != rows.end()) row.speedup = dense->judged_us().median / row.judged_us().median;
     }
     return rows;
   }

@@ -28,7 +28,6 @@ std::string utc_date() { return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime
 
 double BenchRow::gb_per_s() const { return 1e-3 * rate(static_cast<double>(bytes), judged_us().median); }
 double BenchRow::read_gb_per_s() const { return 1e-3 * rate(static_cast<double>(bytes), judged_read_us().median); }
-double BenchRow::percent_of_read() const { return 100 * rate(judged_read_us().median, judged_us().median); }
 
 bool judged_by_cpu_time(const DeviceFacts& device) { return device.is_cpu && device.compute_units == 1; }
 
@@ -43,6 +42,7 @@ void print_bench_header(const DeviceFacts& device) {
   }
   fmt::print("bytes:  {}\n", kTrafficFormula);
   fmt::print("read:   a kernel that only loads the same number of bytes from the same buffers, in the same rounds\n");
+  fmt::print("ratios: medians over the rounds\n");
 }
 
 void print_bench_rows(const std::vector<BenchRow>& rows) {
@@ -56,7 +56,7 @@ void print_bench_rows(const std::vector<BenchRow>& rows) {
     const harness::Summary& time = row.judged_us();
     fmt::print("  {:>6.3g}  {:<{}}  {:>10.1f} {:>10.1f} {:>10.1f} {:>5.1f}  {:>7.1f} {:>6.1f}  {:>7}  {:>8.1e}  {}{}\n",
                row.routed, row.variant, width, time.median, time.p10, time.p90, time.mad_percent, row.gb_per_s(),
-               row.percent_of_read(), row.speedup > 0 ? fmt::format("x{:.2f}", row.speedup) : "", row.error, stages_text(row),
+               row.percent_of_read, row.speedup > 0 ? fmt::format("x{:.2f}", row.speedup) : "", row.error, stages_text(row),
                row.correct() ? "" : "  WRONG");
   }
   std::fflush(stdout);
@@ -84,7 +84,7 @@ nlohmann::json to_json(const std::vector<BenchRow>& rows, const DeviceFacts& dev
                       {"read_us", row.read_wall_us.median},
                       {"read_cpu_us", row.read_cpu_us.median},
                       {"read_gb_per_s", row.read_gb_per_s()},
-                      {"percent_of_read", row.percent_of_read()},
+                      {"percent_of_read", row.percent_of_read},
                       {"speedup", row.speedup},
                       {"error", row.error},
                       {"correct", row.correct()},

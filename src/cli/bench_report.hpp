@@ -26,7 +26,8 @@ struct BenchRow {
   std::vector<std::pair<std::string, double>> stage_us;  ///< medians of the kernels' events
   double error = 0;  ///< ||out - reference|| / ||reference|| over the groups that were checked
   double tolerance = 0;
-  double speedup = 0;  ///< over the problem's first row with nothing routed; 0 if there is none
+  double percent_of_read = 0;  ///< median over the rounds, as is the next
+  double speedup = 0;          ///< over the problem's first row with nothing routed; 0 if there is none
   bool judge_by_cpu_time = false;
 
   bool correct() const { return error <= tolerance; }
@@ -35,7 +36,6 @@ struct BenchRow {
   const harness::Summary& judged_read_us() const { return judge_by_cpu_time ? read_cpu_us : read_wall_us; }
   double gb_per_s() const;
   double read_gb_per_s() const;
-  double percent_of_read() const;
 };
 
 /// Whether processor time is what counts: only a CPU device with one thread spends exactly the step's own.

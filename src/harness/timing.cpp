@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cmath>
 #include <ctime>
+#include <utility>
 
 namespace clsink::harness {
 
@@ -29,6 +30,14 @@ double mad_percent(const std::vector<double>& samples) {
 
 Summary summarize(const std::vector<double>& samples) {
   return {samples.size(), median(samples), percentile(samples, 0.1), percentile(samples, 0.9), mad_percent(samples)};
+}
+
+double paired_ratio(const std::vector<double>& a, const std::vector<double>& b) {
+  std::vector<double> ratios;
+  for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i) {
+    if (b[i] > 0) ratios.push_back(a[i] / b[i]);
+  }
+  return median(std::move(ratios));
 }
 
 double wall_clock_us() {

@@ -26,6 +26,10 @@ struct Summary {
 };
 Summary summarize(const std::vector<double>& samples);
 
+/// Median of a[i] / b[i]: how many times longer a takes than b, if both were measured in the same rounds. A disturbance
+/// that lasts longer than a round hits both and cancels. 0 without pairs.
+double paired_ratio(const std::vector<double>& a, const std::vector<double>& b);
+
 /// Elapsed time, and processor time of all threads of this process: on a CPU device with one thread the latter does not
 /// grow while other programs have the core.
 struct Sample {

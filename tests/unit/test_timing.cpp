@@ -30,6 +30,12 @@ TEST(Timing, SummaryIgnoresOneOutlier) {
   EXPECT_DOUBLE_EQ(mad_percent({0, 0, 0}), 0);
 }
 
+TEST(Timing, PairedRatioCancelsWhatHitsBoth) {
+  EXPECT_DOUBLE_EQ(paired_ratio({2, 20, 200}, {1, 10, 100}), 2);
+  EXPECT_DOUBLE_EQ(paired_ratio({3, 8, 100}, {1, 4}), 2.5);  // the unpaired sample does not count
+  EXPECT_DOUBLE_EQ(paired_ratio({1}, {}), 0);
+}
+
 TEST(Timing, SampleIsOfOneRepeat) {
   const double begin_us = wall_clock_us();
   const Sample sample = time_repeats(4, [] {
