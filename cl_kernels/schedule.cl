@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The work list: prefix sums of the groups' tile counts, then every worker's first group. One work-group.
+// No early return: beside one, PoCL 3.1 lets work-item 0 decide for all whether the last loop runs at all. Without groups
+// (a launch only to warm up) nothing is touched.
 #include "share.clh"
 
 __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void schedule(const __global char *restrict kv_len,
@@ -8,7 +10,6 @@ __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void schedule(const __g
                                                                        __global char *restrict status,
                                                                        const decode_args args) {
   const int lid = (int)get_local_id(0), groups = num_groups_of(&args);
-  if (groups == 0) return;
   __global long *tile_begins = tile_begins_in(&args, workspace);
   __global int *status_word = status_of(&args, status);
 
@@ -34,12 +35,11 @@ __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void schedule(const __g
     const token_ranges ranges = load_ranges(&args, kv_len, anchor, workspace, group, status_word);
     tile += tiles_of(ranges, args.tile_kv).count;
   }
-  if (lid == WG - 1) tile_begins[groups] = sums[lid];
+  if (lid == WG - 1 && groups > 0) tile_begins[groups] = sums[lid];
   barrier(CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE);
 
   const long total = sums[WG - 1];
   __global int *worker_groups = worker_groups_in(&args, workspace);
-  // no return here: PoCL 3.1 takes the branch of a loop's first test from work-item 0 where another path leaves the kernel
   const int workers = total > 0 ? sharers(total, args.workers, args.min_tiles) : 0;
   for (int worker = lid; worker < workers; worker += WG) {
     const long first = share_begin(total, workers, worker);
