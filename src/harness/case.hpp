@@ -16,7 +16,7 @@ namespace clsink::harness {
 enum class DataKind : std::uint8_t {
   kRandom,      ///< normal
   kEqualKeys,   ///< all keys of a group equal: weights are uniform
-  kHugeLogits,  ///< logits beyond +-1e4, in exact steps: one-hot weights or exact ties
+  kHugeLogits,  ///< logits far beyond +-1e4, far from each other: one token takes all
   kSinkHeavy,   ///< some groups' queries align with the anchor's key, some partly, some not
 };
 

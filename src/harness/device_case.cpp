@@ -13,9 +13,10 @@
 namespace clsink::harness {
 namespace {
 
-constexpr std::byte kNan{0xff};          // bytes that are NaN in all three storage types, and a page out of range
-constexpr std::uint8_t kPattern = 0xa5;  // around everything that kernels write
-constexpr std::size_t kGuardBytes = 256;
+constexpr std::byte kNan{0xff};                // bytes that are NaN in all three storage types, and a page out of range
+constexpr std::uint8_t kPattern = 0xa5;        // around everything that kernels write
+constexpr std::size_t kGuardBytes = 1024;      // a multiple of every device's alignment of sub-buffers
+constexpr std::size_t kSmallOffsetBytes = 12;  // of the int32 and float inputs, in cases with offsets
 constexpr std::size_t kNanTailBytes = 64;
 
 std::int64_t row_extent(const DecodeProblem& problem, const RowStrides& strides) {
@@ -37,23 +38,20 @@ void report_damage(const char* name, const std::vector<std::byte>& bytes, Readba
 
 DeviceCase::DeviceCase(const OpenClDevice& device, const DecodePlan& plan, const Case& c, const Inputs& inputs)
     : step(step_of(c)), device_(device), problem_(plan.problem), batch_(static_cast<std::int32_t>(c.kv_lens.size())) {
+  small_offset_bytes_ = c.offset_bytes != 0 ? kSmallOffsetBytes : 0;
   if (problem_.kv_layout.is_paged()) place_pages(inputs);
   buffers.q.offset_bytes = buffers.k.offset_bytes = buffers.v.offset_bytes = static_cast<std::size_t>(c.offset_bytes);
   upload_q(inputs);
   upload_caches(c, inputs);
-  kv_len_ = upload(inputs.kv_lens.data(), inputs.kv_lens.size() * sizeof(std::int32_t));
-  buffers.kv_len = {kv_len_(), 0};
+  kv_len_ = upload_small(inputs.kv_lens, buffers.kv_len);
   if (problem_.routing.enabled && problem_.routing.score == Score::kMask) {
-    head_mask_ = upload(inputs.head_mask.data(), inputs.head_mask.size() * sizeof(std::int32_t));
-    buffers.head_mask = {head_mask_(), 0};
+    head_mask_ = upload_small(inputs.head_mask, buffers.head_mask);
   }
   if (!inputs.tau_offsets.empty() && problem_.routing.enabled && problem_.routing.score == Score::kCosine) {
-    tau_offsets_ = upload(inputs.tau_offsets.data(), inputs.tau_offsets.size() * sizeof(float));
-    buffers.tau_offsets = {tau_offsets_(), 0};
+    tau_offsets_ = upload_small(inputs.tau_offsets, buffers.tau_offsets);
   }
   if (!inputs.anchors.empty()) {
-    anchor_ = upload(inputs.anchors.data(), inputs.anchors.size() * sizeof(std::int32_t));
-    buffers.anchor = {anchor_(), 0};
+    anchor_ = upload_small(inputs.anchors, buffers.anchor);
   }
   const std::size_t groups = static_cast<std::size_t>(batch_) * problem_.num_kv_heads;
   out_ = guarded(static_cast<std::size_t>(row_extent(problem_, problem_.out_strides) * size_of(problem_.out_dtype)), kPattern);
@@ -96,8 +94,7 @@ void DeviceCase::place_pages(const Inputs& inputs) {
   for (const auto& entries : {full, partial}) {
     for (std::size_t entry : entries) page_table_[entry] = free_pages[next++];
   }
-  page_table_buffer_ = upload(page_table_.data(), page_table_.size() * sizeof(std::int32_t));
-  buffers.page_table = {page_table_buffer_(), 0};
+  page_table_buffer_ = upload_small(page_table_, buffers.page_table);
 }
 
 void DeviceCase::upload_q(const Inputs& inputs) {
@@ -180,12 +177,23 @@ cl::Buffer DeviceCase::upload(const void* bytes, std::size_t count, cl_mem_flags
   return cl::Buffer(device_.context, flags | CL_MEM_COPY_HOST_PTR, size, padded.data());
 }
 
+template <typename T>
+cl::Buffer DeviceCase::upload_small(const std::vector<T>& values, BufferView& view) {
+  std::vector<std::byte> bytes(small_offset_bytes_ + values.size() * sizeof(T), kNan);
+  if (!values.empty()) std::memcpy(bytes.data() + small_offset_bytes_, values.data(), values.size() * sizeof(T));
+  cl::Buffer buffer = upload(bytes.data(), bytes.size());
+  view = {buffer(), small_offset_bytes_};
+  return buffer;
+}
+
 void DeviceCase::upload_page_table(const std::vector<std::int32_t>& table) {
-  device_.queue().enqueueWriteBuffer(page_table_buffer_, CL_TRUE, 0, table.size() * sizeof(std::int32_t), table.data());
+  device_.queue().enqueueWriteBuffer(page_table_buffer_, CL_TRUE, small_offset_bytes_, table.size() * sizeof(std::int32_t),
+                                     table.data());
 }
 
 void DeviceCase::upload_kv_lens(const std::vector<std::int32_t>& kv_lens) {
-  device_.queue().enqueueWriteBuffer(kv_len_, CL_TRUE, 0, kv_lens.size() * sizeof(std::int32_t), kv_lens.data());
+  device_.queue().enqueueWriteBuffer(kv_len_, CL_TRUE, small_offset_bytes_, kv_lens.size() * sizeof(std::int32_t),
+                                     kv_lens.data());
 }
 
 GuardedBuffer DeviceCase::guarded(std::size_t bytes, std::uint8_t fill) {

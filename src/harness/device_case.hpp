@@ -49,6 +49,8 @@ class DeviceCase {
   void fill_cache(const std::vector<float>& values, const CacheStrides& strides, const Inputs& inputs, std::byte* base) const;
   std::int64_t cache_extent(const CacheStrides& strides) const;
   cl::Buffer upload(const void* bytes, std::size_t count, cl_mem_flags flags = CL_MEM_READ_ONLY);
+  template <typename T>
+  cl::Buffer upload_small(const std::vector<T>& values, BufferView& view);
   GuardedBuffer guarded(std::size_t bytes, std::uint8_t fill);
   std::vector<std::byte> fetch(cl::CommandQueue& queue, const GuardedBuffer& buffer) const;
 
@@ -56,6 +58,7 @@ class DeviceCase {
   DecodeProblem problem_;
   std::int32_t batch_ = 0;
   std::int32_t num_pages_ = 0;
+  std::size_t small_offset_bytes_ = 0;
   std::vector<std::int32_t> page_table_;
   cl::Buffer q_, k_, v_, kv_len_, page_table_buffer_, head_mask_, tau_offsets_, anchor_;
   GuardedBuffer out_, lse_, statistics_, status_, workspace_;

@@ -28,10 +28,19 @@ class Generator {
   std::mt19937 bits_;
 };
 
-// Products of these are integers times 2^13 that fp32 sums exactly: logits differ by hundreds or not at all.
-void make_huge(Inputs& inputs, Generator& random) {
-  for (float& x : inputs.q) x = random.below(2) != 0 ? 2048.0F : -2048.0F;
-  for (float& x : inputs.k) x = static_cast<float>(random.below(7) - 3) * 4.0F;
+// Every token of a head has a logit of its own, 4 sqrt(head_dim) or more from the next, so that fp32 sums cannot reorder
+// them: the halves of a key hold the high and the low digit of its place. Odd query heads look the other way.
+void make_huge(const DecodeProblem& problem, Inputs& inputs, Generator& random) {
+  constexpr int kPlaces = 65536, kDigit = 256;
+  const std::size_t head_dim = problem.head_dim;
+  for (std::size_t i = 0; i < inputs.q.size(); ++i) inputs.q[i] = i / head_dim % 2 == 0 ? 16.0F : -16.0F;
+  int offset = 0;
+  for (std::size_t i = 0; i < inputs.k.size(); ++i) {
+    const std::size_t token = i / head_dim % inputs.tokens;
+    if (i % (head_dim * inputs.tokens) == 0) offset = random.below(kPlaces);
+    const int place = static_cast<int>((token * 40503U + offset) % kPlaces);  // an odd factor: every place at most once
+    inputs.k[i] = static_cast<float>(i % head_dim < head_dim / 2 ? (place / kDigit - kDigit / 2) * kDigit : place % kDigit);
+  }
 }
 
 void make_keys_equal(const DecodeProblem& problem, Inputs& inputs) {
@@ -88,7 +97,7 @@ Inputs make_inputs(const Case& c) {
     const float infinity = std::numeric_limits<float>::infinity();
     inputs.tau_offsets.push_back(kv_head % 3 == 0 ? 0.05F : kv_head % 3 == 1 ? -0.3F : infinity);
   }
-  if (c.data == DataKind::kHugeLogits) make_huge(inputs, random);
+  if (c.data == DataKind::kHugeLogits) make_huge(problem, inputs, random);
   if (c.data == DataKind::kEqualKeys) make_keys_equal(problem, inputs);
   if (c.data == DataKind::kSinkHeavy) make_sink_heavy(c, inputs, random);
   return inputs;

@@ -14,7 +14,7 @@
 namespace clsink::harness {
 namespace {
 
-const char* const kGrid = CLSINK_SUITES_DIR "/grid.txt";
+const char* const kGrid = CLSINK_SOURCE_DIR "/tests/suites/grid.txt";
 
 TEST(CaseText, RoundTrips) {
   const std::string text =

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the device tests of one process share: the device, one Context (so that programs build once), and the line that
+// repeats a failure.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "harness/device_case.hpp"
+
+namespace clsink::harness {
+
+const OpenClDevice& test_device();
+Context& test_context();
+
+/// Success, or all failures of the case and the command that repeats it.
+testing::AssertionResult passes(const Case& c);
+testing::AssertionResult passes(const Case& c, const Inputs& inputs, const ReferenceResult& reference);
+
+/// Whether CLSINK_FULL=1 asks for everything.
+bool full_tier();
+
+/// The case once for every variant that fits its problem.
+std::vector<Case> with_every_variant(const Case& c);
+/// In the fast tier the first of each engine and schedule, and the last of the cpu engine: kernels take seconds to
+/// build on CPU devices. In the full tier all.
+std::vector<Case> with_typical_variants(const Case& c);
+
+/// A case that is set up, run any number of times, and compared.
+struct Fixture {
+  explicit Fixture(const Case& c, Context& context = test_context());
+
+  void enqueue(cl::CommandQueue& queue) { context.enqueue(queue(), plan, on_device.buffers, on_device.step); }
+  /// One step on the queue, from poisoned outputs and workspace.
+  Readback run(cl::CommandQueue& queue);
+  testing::AssertionResult good(const Readback& got) const;
+
+  Context& context;
+  Case c;
+  Inputs inputs;
+  ReferenceResult reference;
+  DecodePlan plan;
+  DeviceCase on_device;
+};
+
+}  // namespace clsink::harness

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+// Queues, events and threads.
+#include <chrono>
+#include <thread>
+
+#include "environment.hpp"
+
+namespace clsink::harness {
+namespace {
+
+const char* const kCase = "f16/f16/f32 hq=8 hkv=2 d=64 b=3 kv=700 route=mean near=1,16 @ lens=700,64,301 data=sink seed=";
+
+Case numbered(int seed) { return parse_case(kCase + std::to_string(seed)); }
+
+cl::CommandQueue out_of_order_queue() {
+  const auto supported = test_device().device.getInfo<CL_DEVICE_QUEUE_PROPERTIES>();
+  return test_device().queue(supported & CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE);
+}
+
+cl_int status_of(const cl::Event& event) { return event.getInfo<CL_EVENT_COMMAND_EXECUTION_STATUS>(); }
+
+TEST(Queues, InOrderStepsShareAWorkspace) {
+  Fixture a(numbered(1)), b(numbered(2));
+  b.on_device.buffers.workspace = a.on_device.buffers.workspace;
+  cl::CommandQueue queue = test_device().queue();
+  for (int i = 0; i < 10; ++i) {
+    a.enqueue(queue);
+    b.enqueue(queue);
+  }
+  EXPECT_TRUE(a.good(a.on_device.read(queue)));
+  EXPECT_TRUE(b.good(b.on_device.read(queue)));
+}
+
+TEST(Queues, OutOfOrderStepsChainedByEventsShareAWorkspace) {
+  Fixture a(numbered(1)), b(numbered(2));
+  b.on_device.buffers.workspace = a.on_device.buffers.workspace;
+  cl::CommandQueue queue = out_of_order_queue();
+  cl::Event last;
+  for (int i = 0; i < 20; ++i) {
+    Fixture& next = i % 2 == 0 ? a : b;
+    std::vector<cl_event> wait_for;
+    if (last() != nullptr) wait_for.push_back(last());
+    cl_event done = nullptr;
+    next.context.enqueue(queue(), next.plan, next.on_device.buffers, next.on_device.step, wait_for, &done);
+    last = cl::Event(done);
+  }
+  last.wait();
+  EXPECT_TRUE(a.good(a.on_device.read(queue)));
+  EXPECT_TRUE(b.good(b.on_device.read(queue)));
+}
+
+TEST(Queues, OutOfOrderStepsWithTheirOwnWorkspaces) {
+  Fixture a(numbered(1)), b(numbered(2));
+  cl::CommandQueue queue = out_of_order_queue();
+  for (int i = 0; i < 10; ++i) {
+    a.enqueue(queue);
+    b.enqueue(queue);
+    queue.finish();
+  }
+  EXPECT_TRUE(a.good(a.on_device.read(queue)));
+  EXPECT_TRUE(b.good(b.on_device.read(queue)));
+}
+
+// enqueue returns while its step cannot begin yet: it neither waits nor starts early.
+TEST(Queues, StepsWaitForTheirEventsWithoutBlockingTheHost) {
+  for (const bool in_order : {true, false}) {
+    Fixture fixture(numbered(3));
+    cl::CommandQueue queue = in_order ? test_device().queue() : out_of_order_queue();
+    fixture.on_device.reset(queue);
+    cl::UserEvent gate(test_device().context);
+    cl_event raw = nullptr;
+    fixture.context.enqueue(queue(), fixture.plan, fixture.on_device.buffers, fixture.on_device.step, {gate()}, &raw);
+    const cl::Event done(raw);
+    queue.flush();
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    EXPECT_GT(status_of(done), CL_COMPLETE);
+    gate.setStatus(CL_COMPLETE);
+    done.wait();
+    EXPECT_TRUE(fixture.good(fixture.on_device.read(queue)));
+  }
+}
+
+TEST(Queues, ProfiledStagesAreInOrder) {
+  Fixture fixture(numbered(4));
+  cl::CommandQueue queue = test_device().queue(CL_QUEUE_PROFILING_ENABLE);
+  fixture.on_device.reset(queue);
+  std::vector<Context::StageEvent> stages;
+  fixture.context.enqueue_profiled(queue(), fixture.plan, fixture.on_device.buffers, fixture.on_device.step, stages);
+  EXPECT_TRUE(fixture.good(fixture.on_device.read(queue)));
+  std::vector<std::string> names;
+  cl_ulong last_end = 0;
+  for (const Context::StageEvent& stage : stages) {
+    const cl::Event event(stage.event);
+    names.push_back(stage.stage);
+    EXPECT_GE(event.getProfilingInfo<CL_PROFILING_COMMAND_START>(), last_end) << stage.stage;
+    last_end = event.getProfilingInfo<CL_PROFILING_COMMAND_END>();
+  }
+  ASSERT_FALSE(names.empty());
+  EXPECT_EQ(names.front(), "route");
+  EXPECT_EQ(names[names.size() - 2], "decode");
+  EXPECT_EQ(names.back(), "combine");
+}
+
+TEST(Queues, ThreadsShareAContext) {
+  constexpr int kThreads = 4;
+  std::vector<std::thread> threads;
+  std::vector<std::string> failures(kThreads);
+  test_context();
+  for (int id = 0; id < kThreads; ++id) {
+    threads.emplace_back([id, &failures] {
+      try {
+        Fixture fixture(numbered(id));
+        cl::CommandQueue queue = id % 2 == 0 ? test_device().queue() : out_of_order_queue();
+        for (int i = 0; i < 10; ++i) {
+          const testing::AssertionResult result = fixture.good(fixture.run(queue));
+          if (!result) failures[id] = result.message();
+        }
+      } catch (const std::exception& error) {
+        failures[id] = error.what();
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (const std::string& failure : failures) EXPECT_EQ(failure, "");
+}
+
+// Threads that prepare the same and different plans at once end up with every program once.
+TEST(Queues, ThreadsPrepareAtOnce) {
+  Context shared(test_device().context(), test_device().device()), alone(test_device().context(), test_device().device());
+  const DecodeProblem first = numbered(1).problem;
+  DecodeProblem second = first;
+  second.head_dim = 32;
+  std::vector<std::thread> threads;
+  for (int id = 0; id < 4; ++id) {
+    threads.emplace_back([&, id] { shared.prepare(shared.plan(id % 2 == 0 ? first : second)); });
+  }
+  for (std::thread& thread : threads) thread.join();
+  alone.prepare(alone.plan(first));
+  alone.prepare(alone.plan(second));
+  EXPECT_EQ(shared.programs_built(), alone.programs_built());
+  Fixture fixture(numbered(5), shared);
+  cl::CommandQueue queue = test_device().queue();
+  EXPECT_TRUE(fixture.good(fixture.run(queue)));
+}
+
+}  // namespace
+}  // namespace clsink::harness

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every kind of variant over the grid against the reference. Each row of a covering array runs with one variant, chosen
+// so that in the fast tier (pairwise rows) every engine with every schedule meets every value of every axis and every
+// variant occurs; with CLSINK_FULL=1 (3-wise rows) every single variant meets every value.
+#include <algorithm>
+#include <cstdlib>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "environment.hpp"
+#include "harness/suite.hpp"
+
+namespace clsink::harness {
+namespace {
+
+struct SuiteRun {
+  std::size_t row;
+  Case c;
+};
+
+void PrintTo(const SuiteRun& run, std::ostream* stream) { *stream << to_string(run.c); }
+
+// What one run shows: pairs of something about its variant and the value of an axis, numbered.
+class Meetings {
+ public:
+  explicit Meetings(bool fine) : fine_(fine) {}
+
+  std::vector<int> of(const DecodeVariant& variant, const std::vector<int>& row) {
+    const std::string text = to_string(variant);
+    const std::string kind = fine_ ? text : text.substr(0, text.find(" wg="));
+    std::vector<int> numbers = {number_of("variant " + text)};
+    for (std::size_t axis = 0; axis < row.size(); ++axis) {
+      numbers.push_back(number_of(kind + " " + std::to_string(axis) + " " + std::to_string(row[axis])));
+    }
+    return numbers;
+  }
+
+ private:
+  int number_of(const std::string& text) { return numbers_.emplace(text, static_cast<int>(numbers_.size())).first->second; }
+
+  bool fine_;
+  std::map<std::string, int> numbers_;
+};
+
+// One run for every row, then more until every possible meeting has happened.
+class Sampler {
+ public:
+  Sampler(const std::vector<std::vector<int>>& rows, const std::vector<Case>& cases, bool fine) {
+    Meetings meetings(fine);
+    for (std::size_t row = 0; row < rows.size(); ++row) {
+      begin_.push_back(candidates_.size());
+      for (const Case& c : with_every_variant(cases[row])) {
+        candidates_.push_back({{row, c}, meetings.of(*c.variant, rows[row])});
+        open_.insert(candidates_.back().meetings.begin(), candidates_.back().meetings.end());
+      }
+    }
+    begin_.push_back(candidates_.size());
+  }
+
+  std::vector<SuiteRun> sample() {
+    std::vector<SuiteRun> runs;
+    for (std::size_t row = 0; row + 1 < begin_.size(); ++row) take_best(begin_[row], begin_[row + 1], runs);
+    while (!open_.empty()) take_best(0, candidates_.size(), runs);
+    return runs;
+  }
+
+ private:
+  struct Candidate {
+    SuiteRun run;
+    std::vector<int> meetings;
+  };
+
+  void take_best(std::size_t begin, std::size_t end, std::vector<SuiteRun>& runs) {
+    const Candidate* best = nullptr;
+    std::ptrdiff_t best_gain = -1;
+    for (std::size_t i = begin; i < end; ++i) {
+      const std::vector<int>& met = candidates_[i].meetings;
+      const auto gain = std::count_if(met.begin(), met.end(), [this](int meeting) { return open_.count(meeting) != 0; });
+      if (gain > best_gain) best_gain = gain, best = &candidates_[i];
+    }
+    if (best == nullptr) return;  // no variant fits
+    for (int meeting : best->meetings) open_.erase(meeting);
+    runs.push_back(best->run);
+  }
+
+  std::vector<Candidate> candidates_;
+  std::vector<std::size_t> begin_;  // first candidate of every row
+  std::set<int> open_;
+};
+
+struct Grid {
+  int strength = full_tier() ? 3 : 2;
+  std::vector<Axis> axes = read_suite(CLSINK_SOURCE_DIR "/tests/suites/grid.txt");
+  std::vector<Case> cases = suite_cases(axes, strength);
+};
+
+std::vector<SuiteRun> suite_runs() {
+  const Grid grid;
+  return Sampler(covering_array(grid.axes, grid.strength), grid.cases, full_tier()).sample();
+}
+
+class Suite : public testing::TestWithParam<SuiteRun> {};
+
+TEST_P(Suite, AgreesWithTheReference) { EXPECT_TRUE(passes(GetParam().c)); }
+
+INSTANTIATE_TEST_SUITE_P(Grid, Suite, testing::ValuesIn(suite_runs()));
+
+// The suite is worth nothing if rows stay without any variant.
+TEST(SuiteRuns, EveryRowHasARun) {
+  std::set<std::size_t> rows;
+  for (const SuiteRun& run : suite_runs()) rows.insert(run.row);
+  EXPECT_EQ(rows.size(), Grid().cases.size());
+}
+
+}  // namespace
+}  // namespace clsink::harness
