@@ -190,7 +190,13 @@ CLSINK_API clsink_status clsink_plan_from_text(const clsink_context* context, co
 CLSINK_API void clsink_plan_destroy(clsink_plan* plan);
 
 /** How well the tuning row fitted, from best to worst. */
-enum { CLSINK_MATCH_FORCED = 0, CLSINK_MATCH_DEVICE = 1, CLSINK_MATCH_FAMILY = 2, CLSINK_MATCH_VENDOR = 3, CLSINK_MATCH_GENERIC = 4 };
+enum {
+  CLSINK_MATCH_FORCED = 0,
+  CLSINK_MATCH_DEVICE = 1,
+  CLSINK_MATCH_FAMILY = 2,
+  CLSINK_MATCH_VENDOR = 3,
+  CLSINK_MATCH_GENERIC = 4
+};
 
 /** Texts live as long as the plan. */
 typedef struct clsink_plan_info {

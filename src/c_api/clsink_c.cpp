@@ -221,7 +221,12 @@ clsink_status clsink_enqueue_profiled(clsink_context* context, cl_command_queue 
     size_t& number = required(count, "count", ErrorCode::kInvalidBuffer);
     std::vector<clsink::Context::StageEvent> launched;
     launched.reserve(CLSINK_MAX_STAGES);
-    ours.enqueue_profiled(queue, decode, buffers_of(buffers), step_of(step), launched);
+    try {
+      ours.enqueue_profiled(queue, decode, buffers_of(buffers), step_of(step), launched);
+    } catch (...) {
+      for (const clsink::Context::StageEvent& stage : launched) clReleaseEvent(stage.event);  // the caller never sees them
+      throw;
+    }
     std::transform(launched.begin(), launched.end(), stages, [](const clsink::Context::StageEvent& stage) {
       return clsink_stage_event{stage.stage, stage.event};
     });

@@ -13,7 +13,8 @@ import sys
 
 CLANGS = ("clang", "clang-15", "clang-14", "clang-16", "clang-19")
 # Not 'unused-function': a header offers more than every kernel uses.
-FLAGS = ["-x", "cl", "-target", "spir64-unknown-unknown", "-fsyntax-only", "-Xclang", "-finclude-default-header",
+# __OPENCL_VERSION__ is the runtime's to define.
+FLAGS = ["-x", "cl", "-D__OPENCL_VERSION__=120", "-target", "spir64-unknown-unknown", "-fsyntax-only", "-Xclang", "-finclude-default-header",
          "-Xclang", "-fdeclare-opencl-builtins", "-Wall", "-Wextra", "-Werror", "-Wno-unused-function"]
 
 

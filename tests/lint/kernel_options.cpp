@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// Prints what the library would compile over the pairwise grid: "kernel<TAB>options" for every distinct program of every
-// variant, on an invented GPU and an invented CPU. check_kernels.py gives the lines to clang.
+// Prints what the library would compile over the pairwise grid: "kernel<TAB>options" for every distinct program, on an
+// invented GPU and an invented CPU. Every case has its planned variant and the next one of a rotation through all that
+// fit; with CLSINK_FULL all of them. check_kernels.py gives the lines to clang.
 #include <cstdio>
+#include <cstdlib>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "harness/suite.hpp"
+#include "model/problem.hpp"
 #include "model/program_spec.hpp"
 #include "planning/fits.hpp"
 #include "planning/planner.hpp"
@@ -24,6 +28,18 @@ clsink::DeviceFacts invented_device(bool is_cpu) {
   return facts;
 }
 
+std::vector<clsink::DecodePlan> plans_of(const clsink::DeviceFacts& facts, const clsink::DecodeProblem& problem,
+                                         std::size_t turn) {
+  const clsink::TuningDb& db = clsink::builtin_tuning_db();
+  const std::vector<clsink::DecodeVariant> variants = clsink::fitting_variants(facts, problem);
+  const bool all = std::getenv("CLSINK_FULL") != nullptr;
+  std::vector<clsink::DecodePlan> plans = {clsink::make_plan(facts, problem, db)};
+  for (std::size_t i = 0; i < variants.size(); ++i) {
+    if (all || i == turn % variants.size()) plans.push_back(clsink::make_plan(facts, problem, db, variants[i], std::nullopt));
+  }
+  return plans;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -32,12 +48,11 @@ int main(int argc, char** argv) {
     return 2;
   }
   std::set<std::string> lines;
-  const clsink::TuningDb& db = clsink::builtin_tuning_db();
+  const auto cases = clsink::harness::suite_cases(clsink::harness::read_suite(argv[1]), 2);
   for (const bool is_cpu : {false, true}) {
     const clsink::DeviceFacts facts = invented_device(is_cpu);
-    for (const clsink::harness::Case& example : clsink::harness::suite_cases(clsink::harness::read_suite(argv[1]), 2)) {
-      for (const clsink::DecodeVariant& variant : clsink::fitting_variants(facts, example.problem)) {
-        const clsink::DecodePlan plan = clsink::make_plan(facts, example.problem, db, variant, std::nullopt);
+    for (std::size_t turn = 0; turn < cases.size(); ++turn) {
+      for (const clsink::DecodePlan& plan : plans_of(facts, clsink::resolve(cases[turn].problem), turn)) {
         for (const clsink::ProgramSpec& spec : clsink::program_specs(plan, !is_cpu, facts.max_work_group_size)) {
           lines.insert(std::string(to_string(spec.kernel)) + "\t" + build_options(spec));
         }
