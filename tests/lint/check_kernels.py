@@ -12,10 +12,10 @@ import subprocess
 import sys
 
 CLANGS = ("clang", "clang-15", "clang-14", "clang-16", "clang-19")
-# Not 'unused-function': a header offers more than every kernel uses.
+# Not unused functions and parameters: a header offers more than every kernel uses, a specialisation uses fewer arguments.
 # __OPENCL_VERSION__ is the runtime's to define.
 FLAGS = ["-x", "cl", "-D__OPENCL_VERSION__=120", "-target", "spir64-unknown-unknown", "-fsyntax-only", "-Xclang", "-finclude-default-header",
-         "-Xclang", "-fdeclare-opencl-builtins", "-Wall", "-Wextra", "-Werror", "-Wno-unused-function"]
+         "-Xclang", "-fdeclare-opencl-builtins", "-Wall", "-Wextra", "-Werror", "-Wno-unused-function", "-Wno-unused-parameter"]
 
 
 def compile_error(clang, kernel_dir, line):
@@ -33,7 +33,8 @@ def main():
     clang = next(filter(shutil.which, CLANGS), None)
     if clang is None:
         sys.exit(f"none of {', '.join(CLANGS)} is installed")
-    lines = subprocess.run([program, suite], check=True, capture_output=True, text=True).stdout.splitlines()
+    listing = subprocess.run([program, suite], stdout=subprocess.PIPE, text=True)
+    lines = listing.stdout.splitlines()
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         errors = list(filter(None, pool.map(lambda line: compile_error(clang, kernel_dir, line), lines)))
     print("\n".join(errors[:5]))
@@ -42,7 +43,7 @@ def main():
     print(f"{len(lines)} programs of {len(kernels)} kernels compiled with {clang}, {len(errors)} with errors")
     if missing:
         print(f"never compiled: {sorted(missing)}")
-    return 1 if errors or missing or not lines else 0
+    return 1 if errors or missing or listing.returncode != 0 else 0
 
 
 if __name__ == "__main__":

@@ -48,17 +48,23 @@ int main(int argc, char** argv) {
     return 2;
   }
   std::set<std::string> lines;
+  bool failed = false;
   const auto cases = clsink::harness::suite_cases(clsink::harness::read_suite(argv[1]), 2);
   for (const bool is_cpu : {false, true}) {
     const clsink::DeviceFacts facts = invented_device(is_cpu);
     for (std::size_t turn = 0; turn < cases.size(); ++turn) {
-      for (const clsink::DecodePlan& plan : plans_of(facts, clsink::resolve(cases[turn].problem), turn)) {
-        for (const clsink::ProgramSpec& spec : clsink::program_specs(plan, !is_cpu, facts.max_work_group_size)) {
-          lines.insert(std::string(to_string(spec.kernel)) + "\t" + build_options(spec));
+      try {
+        for (const clsink::DecodePlan& plan : plans_of(facts, clsink::resolve(cases[turn].problem), turn)) {
+          for (const clsink::ProgramSpec& spec : clsink::program_specs(plan, !is_cpu, facts.max_work_group_size)) {
+            lines.insert(std::string(to_string(spec.kernel)) + "\t" + build_options(spec));
+          }
         }
+      } catch (const clsink::Error& error) {
+        std::fprintf(stderr, "%s, %s: %s\n", facts.name.c_str(), to_string(cases[turn].problem).c_str(), error.what());
+        failed = true;
       }
     }
   }
   for (const std::string& line : lines) std::puts(line.c_str());
-  return lines.empty() ? 1 : 0;
+  return failed || lines.empty() ? 1 : 0;
 }
