@@ -43,15 +43,18 @@ __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void schedule(const __g
   const int workers = total > 0 ? sharers(total, args.workers, args.min_tiles) : 0;
   for (int worker = lid; worker < workers; worker += WG) {
     const long first = share_begin(total, workers, worker);
-    int low = 0, high = groups - 1;  // the last group that begins at or before the tile: it is not empty
+    int low = 0, high = WG - 1;  // the run of groups that holds the tile: the first whose sum reaches beyond it
     while (low < high) {
-      const int middle = (low + high + 1) / 2;
-      if (tile_begins[middle] <= first) {
-        low = middle;
+      const int middle = (low + high) / 2;
+      if (sums[middle] > first) {
+        high = middle;
       } else {
-        high = middle - 1;
+        low = middle + 1;
       }
     }
-    worker_groups[worker] = low;
+    const int run_stop = min((low + 1) * run, groups);
+    int group = low * run;
+    while (group + 1 < run_stop && tile_begins[group + 1] <= first) ++group;
+    worker_groups[worker] = group;
   }
 }

@@ -15,28 +15,47 @@ constexpr std::int64_t kSimtMaxLocalBytes = 32 * 1024;
 // Private accumulators of one work-item; beyond this every GPU compiler spills.
 constexpr std::int32_t kSimtMaxFloats = 192;
 
-// engines/simt.clh: queries, a tile of K with padded rows, partial scores, and the rows' states for the merge.
-std::int64_t simt_local_bytes(const DecodeProblem& p, const DecodeVariant& v) {
-  const std::int64_t group_size = p.group_size(), chunks = p.head_dim / v.vec, rows = v.wg / chunks, parts = v.wg / v.tile_kv;
-  const std::int64_t floats = group_size * p.head_dim + parts * v.tile_kv * group_size + rows * p.head_dim + 2 * rows * group_size;
-  return 4 * floats + v.tile_kv * (chunks | 1) * v.vec * size_of(p.kv_dtype);
+std::int32_t ceil_div(std::int32_t a, std::int32_t b) { return (a + b - 1) / b; }
+
+// The quantities of engines/simt.clh.
+struct SimtShape {
+  std::int32_t chunks, rows, tokens_each, parts, states;
+};
+
+SimtShape simt_shape(const DecodeProblem& p, const DecodeVariant& v) {
+  SimtShape shape{};
+  shape.chunks = p.head_dim / v.vec;
+  shape.rows = v.wg / shape.chunks;
+  shape.tokens_each = p.group_size() > 8 ? 1 : 2;
+  shape.parts = v.wg * shape.tokens_each / v.tile_kv;
+  shape.states = shape.rows * p.group_size();
+  return shape;
 }
 
-std::int32_t ceil_div(std::int32_t a, std::int32_t b) { return (a + b - 1) / b; }
+// Queries, partial scores, the states' rescaling, maxima and sums, rows of the merge, and a tile of K with padded rows.
+std::int64_t simt_local_bytes(const DecodeProblem& p, const DecodeVariant& v) {
+  const SimtShape s = simt_shape(p, v);
+  const std::int64_t floats = std::int64_t{p.group_size()} * p.head_dim + std::int64_t{s.parts} * v.tile_kv * p.group_size() +
+                              3 * std::int64_t{s.states} + std::int64_t{s.rows} * p.head_dim;
+  return 4 * floats + std::int64_t{v.tile_kv} * (s.chunks | 1) * v.vec * size_of(p.kv_dtype);
+}
 
 std::optional<std::string> simt_misfit(const DeviceFacts& facts, const DecodeProblem& p, const DecodeVariant& v) {
   if (v.vec != 4 && v.vec != 8) return fmt::format("vec is {}, simt has 4 and 8", v.vec);
-  if (v.vec * size_of(p.kv_dtype) > 16) return fmt::format("vec {} of {}-byte elements exceeds a 16-byte load", v.vec, size_of(p.kv_dtype));
+  if (v.vec * size_of(p.kv_dtype) > 16) {
+    return fmt::format("vec {} of {}-byte elements exceeds a 16-byte load", v.vec, size_of(p.kv_dtype));
+  }
   if (v.wg > kSimtMaxWg) return fmt::format("wg is {}, simt has at most {}", v.wg, kSimtMaxWg);
   if (v.wg > facts.max_work_group_size) {
     return fmt::format("wg is {}, the device's limit is {}", v.wg, facts.max_work_group_size);
   }
+  if (v.tile_kv % 2 != 0) return fmt::format("tile_kv is {}, must be even", v.tile_kv);
   if (v.wg % v.tile_kv != 0) return fmt::format("tile_kv {} does not divide wg {}", v.tile_kv, v.wg);
-  const std::int32_t chunks = p.head_dim / v.vec;
-  if (chunks > v.wg) return fmt::format("a row of {} pieces is longer than wg {}", chunks, v.wg);
-  const std::int32_t row_steps = ceil_div(v.tile_kv, v.wg / chunks), copy_steps = ceil_div(v.tile_kv * chunks, v.wg);
-  const std::int32_t raw_words = v.vec * size_of(p.kv_dtype) / 4;
-  const std::int32_t floats = p.group_size() * (v.vec + 2 + row_steps) + (row_steps + copy_steps) * raw_words;
+  if (p.head_dim / v.vec > v.wg) return fmt::format("a row of {} pieces is longer than wg {}", p.head_dim / v.vec, v.wg);
+  const SimtShape s = simt_shape(p, v);
+  const std::int32_t row_steps = ceil_div(v.tile_kv, s.rows), copy_steps = ceil_div(v.tile_kv * s.chunks, v.wg);
+  const std::int32_t piece_words = v.vec * size_of(p.kv_dtype) / 4;
+  const std::int32_t floats = p.group_size() * (v.vec + s.tokens_each) + (row_steps + copy_steps) * piece_words + row_steps;
   if (floats > kSimtMaxFloats) {
     return fmt::format("{} floats per work-item (group_size {}, vec {}, tile_kv {}) exceed {} registers", floats, p.group_size(),
                        v.vec, v.tile_kv, kSimtMaxFloats);
