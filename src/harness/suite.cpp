@@ -139,7 +139,7 @@ void set_rows(DecodeProblem& problem, const std::string& name) {
 
 void set_extras(Case& c, const std::string& name) {
   if (name == "anchors")
-    c.anchors = true;
+    c.anchors = c.problem.routing.enabled || c.problem.token_set.keep_first > 0;  // refused where nothing depends on it
   else if (name == "tau_offsets")
     c.tau_offsets = true;
   else if (name == "bare")
