@@ -53,11 +53,12 @@ __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void decode(
     const int whole = begin == 0 && group_first + end == group_stop;
     const int slot = 2 * worker + (tile != share_first);
     tile = group_first + end;
+    const token_ranges ranges = load_ranges(&args, kv_len, anchor, workspace, group, status_word);
 #else
   const int group = worker % groups, split = worker / groups;
   {
-    const token_ranges all = load_ranges(&args, kv_len, anchor, workspace, group, status_word);
-    const int count = tiles_of(all, args.tile_kv).count;
+    const token_ranges ranges = load_ranges(&args, kv_len, anchor, workspace, group, status_word);
+    const int count = tiles_of(ranges, args.tile_kv).count;
     const int splits = sharers(count, args.splits, args.min_tiles);
     if (count == 0 || split >= splits) return;
     const int begin = (int)share_begin(count, splits, split), end = (int)share_begin(count, splits, split + 1);
@@ -65,17 +66,15 @@ __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void decode(
     const int slot = group * args.splits + split;
 #endif
     const int sequence = group / args.num_kv_heads, kv_head = group % args.num_kv_heads;
-    const token_ranges ranges = load_ranges(&args, kv_len, anchor, workspace, group, status_word);
     const token_ranges segment = clip_to_tiles(ranges, tiles_of(ranges, args.tile_kv), begin, end, args.tile_kv);
     const group_cache cache = open_cache(&args, k, v, page_table, sequence, kv_head);
     const __global q_t *q_rows = (const __global q_t *)(q + args.q_offset) + sequence * args.q.block +
                                  (long)kv_head * GROUP_SIZE * args.q.head;
     engine_begin(&engine, q_rows, args.q.head, args.scale * LOG2_E);
-    if (segment.first_begin < segment.first_end) {
-      engine_run(&engine, &cache, segment.first_begin, segment.first_end, status_word);
-    }
-    if (segment.last_begin < segment.kv_len) {
-      engine_run(&engine, &cache, segment.last_begin, segment.kv_len, status_word);
+    for (int last = 0; last < 2; ++last) {  // one call: a second one would keep the engine's state out of registers
+      const int range_begin = last ? segment.last_begin : segment.first_begin;
+      const int range_end = last ? segment.kv_len : segment.first_end;
+      if (range_begin < range_end) engine_run(&engine, &cache, range_begin, range_end, status_word);
     }
     engine_merge(&engine);
     for (int j = 0; j < GROUP_SIZE; ++j) {

@@ -4,7 +4,7 @@
 #ifndef CLSINK_DECODE_ARGS_H
 #define CLSINK_DECODE_ARGS_H
 
-#ifdef __OPENCL_VERSION__
+#if defined(__OPENCL_C_VERSION__)
 #define CLSINK_LONG long
 #define CLSINK_INT int
 #define CLSINK_FLOAT float

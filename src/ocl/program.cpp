@@ -3,6 +3,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cstdlib>
+
 #include "ocl/ocl_error.hpp"
 
 namespace clsink {
@@ -14,6 +17,41 @@ std::string build_log(const cl::Program& program, const cl::Device& device) {
   } catch (const cl::Error& error) {
     return fmt::format("(no build log: {})", cl_error_name(error.err()));
   }
+}
+
+// Some compilers (NVIDIA's) ignore #line and count the lines of the whole text: the places of the files that it was made
+// from stand behind each such line number.
+std::string with_file_places(const std::string& log, std::string_view source) {
+  static const std::string marker = "<kernel>:";
+  std::vector<std::string> places{""};  // by line of the text, from 1
+  std::string file;
+  int line = 0;
+  for (std::size_t begin = 0; begin < source.size();) {
+    const std::size_t end = std::min(source.find('\n', begin), source.size());
+    const std::string text(source.substr(begin, end - begin));
+    const std::size_t quote = text.find('"');
+    if (text.rfind("#line ", 0) == 0 && quote != std::string::npos) {
+      places.emplace_back();
+      line = std::atoi(text.c_str() + 6);
+      file = text.substr(quote + 1, text.rfind('"') - quote - 1);
+    } else {
+      places.push_back(fmt::format("{}:{}", file, line++));
+    }
+    begin = end + 1;
+  }
+  std::string result;
+  std::size_t done = 0;
+  for (std::size_t at = log.find(marker); at != std::string::npos; at = log.find(marker, at + 1)) {
+    const std::size_t digits = at + marker.size(), digits_end = log.find_first_not_of("0123456789", digits);
+    const auto number = static_cast<std::size_t>(std::atoi(log.c_str() + digits));
+    result += log.substr(done, at - done);
+    done = at;
+    if (number < places.size() && digits_end != digits) {
+      result += places[number];
+      done = std::min(digits_end, log.size());
+    }
+  }
+  return result + log.substr(done);
 }
 
 }  // namespace
@@ -30,8 +68,9 @@ CompiledKernel::CompiledKernel(const cl::Context& context, const cl::Device& dev
   const cl_device_id id = device();
   const cl_int code = clBuildProgram(program_(), 1, &id, options.c_str(), nullptr, nullptr);
   if (code != CL_SUCCESS) {
-    throw Error(ErrorCode::kBuildFailed, fmt::format("kernel '{}' did not build ({}) with options: {}\n{}", name,
-                                                     cl_error_name(code), options, build_log(program_, device)));
+    throw Error(ErrorCode::kBuildFailed,
+                fmt::format("kernel '{}' did not build ({}) with options: {}\n{}", name, cl_error_name(code), options,
+                            with_file_places(build_log(program_, device), source)));
   }
   try {
     kernel_ = cl::Kernel(program_, name.c_str());
@@ -41,8 +80,8 @@ CompiledKernel::CompiledKernel(const cl::Context& context, const cl::Device& dev
   }
 }
 
-void CompiledKernel::launch(cl_command_queue queue, const std::vector<KernelArgument>& arguments, const LaunchGeometry& geometry,
-                            const std::vector<cl_event>& wait_for, cl_event* done) {
+void CompiledKernel::launch(cl_command_queue queue, const std::vector<KernelArgument>& arguments,
+                            const LaunchGeometry& geometry, const std::vector<cl_event>& wait_for, cl_event* done) {
   const std::size_t local = geometry.work_items, global = geometry.work_groups * local;
   const std::lock_guard<std::mutex> lock(mutex_);
   for (cl_uint i = 0; i < arguments.size(); ++i) {
