@@ -50,54 +50,7 @@ stage() {
   return "$rc"
 }
 
-# What is needed, each as "probe package": a program, a header (with a dot), a file (absolute), or a pkg-config module.
-readonly kNeeds="
-cmake cmake
-ninja ninja-build
-c++ g++
-cc gcc
-ccache ccache
-pkg-config pkg-config
-python3 python3
-pc:OpenCL ocl-icd-opencl-dev
-CL/cl.h opencl-c-headers
-CL/opencl.hpp opencl-clhpp-headers
-fmt/format.h libfmt-dev
-nlohmann/json.hpp nlohmann-json3-dev
-CLI/CLI.hpp libcli11-dev
-gtest/gtest.h libgtest-dev
-xxhash.h libxxhash-dev
-clblast_c.h libclblast-dev
-clang clang
-clang-format clang-format
-clang-tidy clang-tidy
-oclgrind oclgrind
-"
-
-have() {
-  case "$1" in
-    pc:*) pkg-config --exists "${1#pc:}" ;;
-    *.h | *.hpp) printf '#include <%s>\n' "$1" | c++ -std=c++17 -E -x c++ - >/dev/null 2>&1 ;;
-    *) command -v "$1" >/dev/null ;;
-  esac
-}
-
-install_missing() {
-  local missing=() probe package
-  while read -r probe package; do
-    [ -z "$probe" ] || have "$probe" 2>/dev/null || missing+=("$package")
-  done <<<"$kNeeds"
-  ls /etc/OpenCL/vendors/*.icd >/dev/null 2>&1 || missing+=(pocl-opencl-icd)
-  if [ "${#missing[@]}" = 0 ]; then
-    echo "nothing is missing"
-    return 0
-  fi
-  echo "installing ${missing[*]}" | tee /dev/fd/3
-  local sudo=()
-  [ "$(id -u)" = 0 ] || sudo=(sudo)
-  export DEBIAN_FRONTEND=noninteractive
-  "${sudo[@]}" apt-get update && "${sudo[@]}" apt-get install -y --no-install-recommends "${missing[@]}"
-}
+install_missing() { bash tools/install_dependencies.sh build tests | tee >(grep '^installing' >&3 || true); }
 
 launcher=()
 build() {
