@@ -66,6 +66,7 @@ __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void combine(const __gl
       }
     }
   }
+  barrier(CLK_LOCAL_MEM_FENCE);  // reduced[0] has been read, by groups without partials too
   reduced[lid] = l;
   UNROLL for (int n = 0; n < PIECE_STEPS; ++n) {
     const int piece = piece_item + n * PIECE_ITEMS;
