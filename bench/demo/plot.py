@@ -71,7 +71,7 @@ def label_points(axes, what, rows):
     if what == "dense":
         return
     for row in rows:
-        text = f"x{row['speedup']:.1f}" if row["speedup"] >= 1 else f"{1 / row['speedup']:.0f} times slower"
+        text = f"x{row['speedup']:.1f}" if row["speedup"] >= 1 else f"x1/{1 / row['speedup']:.0f}"
         axes.annotate(text, (row["kv_len"], row["median_us"] / 1e3), textcoords="offset points",
                       xytext=(0, -14), ha="center", fontsize=8, color=COLOURS[what])
 
