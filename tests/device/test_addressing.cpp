@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Strides beyond 2^31 elements. Only the rows that a step touches are ever written, so hosts that commit memory lazily
-// need little of it; devices with small allocations get the largest stride that fits, which still exceeds 2^31 bits of
-// nothing but 32-bit byte arithmetic where it can.
+// need little of it. A device whose largest buffer is smaller gets the largest stride that fits, and the test says so.
 #include <algorithm>
 #include <cstdio>
 

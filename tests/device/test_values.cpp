@@ -96,7 +96,7 @@ TEST(Values, MaskRoutesAndStatisticsAreCosines) {
 
 // A threshold just above and just below the score of group 0: the decision must follow, and nothing is excluded.
 TEST(Values, ScoresJustUnderAndOverTheThreshold) {
-  constexpr float kStep = 3e-5F;
+  constexpr float kStep = 1.2e-5F;
   for (const Policy policy : {Policy::kMean, Policy::kAll, Policy::kHybrid}) {
     Case c = parse_case(std::string(kRouted) + "300");
     c.problem.routing.policy = policy;
