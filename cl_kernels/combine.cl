@@ -17,12 +17,7 @@ __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void combine(const __gl
                                                                       const decode_args args) {
   const int group = (int)get_group_id(0) / GROUP_SIZE, j = (int)get_group_id(0) % GROUP_SIZE, lid = (int)get_local_id(0);
   if (group >= num_groups_of(&args)) return;
-  int tile_count = 0;
-#if !WORKLIST
-  const token_ranges ranges = load_ranges(&args, kv_len, anchor, workspace, group, status_of(&args, status));
-  tile_count = tiles_of(ranges, args.tile_kv).count;
-#endif
-  const group_slots slots = slots_of(&args, workspace, group, tile_count);
+  const group_slots slots = load_slots(&args, kv_len, anchor, workspace, group, status_of(&args, status));
   if (slots.count == 1) return;
 
   const __global float *partial_ml = partial_ml_in(&args, workspace), *partial_acc = partial_acc_in(&args, workspace);

@@ -40,20 +40,16 @@ __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void decode(
   ENGINE_LOCAL_MEMORY
 
 #if WORKLIST
-  const __global long *tile_begins = tile_begins_in(&args, workspace);
-  const long total = tile_begins[groups];
-  const int workers = sharers(total, args.workers, args.min_tiles);
-  if (total == 0 || worker >= workers) return;
-  const long share_first = share_begin(total, workers, worker), share_stop = share_begin(total, workers, worker + 1);
-  int group = worker_groups_in(&args, workspace)[worker];
-  for (long tile = share_first; tile < share_stop; ++group) {
-    const long group_first = tile_begins[group], group_stop = tile_begins[group + 1];
-    if (group_first == group_stop) continue;
-    const int begin = (int)(tile - group_first), end = (int)(min(share_stop, group_stop) - group_first);
-    const int whole = begin == 0 && group_first + end == group_stop;
-    const int slot = 2 * worker + (tile != share_first);
-    tile = group_first + end;
+  const worker_share share = load_share(&args, workspace, worker);
+  int begin = share.tile, remaining = share.num_tiles;
+  for (int group = share.group; remaining > 0; ++group) {
     const token_ranges ranges = load_ranges(&args, kv_len, anchor, workspace, group, status_word);
+    const int count = tiles_of(ranges, args.tile_kv).count;
+    if (count == 0) continue;
+    const int first_segment = remaining == share.num_tiles, end = min(count, begin + remaining);
+    const int whole = begin == 0 && end == count;
+    const int slot = 2 * worker + !first_segment;
+    remaining -= end - begin;
 #else
   const int group = worker % groups, split = worker / groups;
   {
@@ -67,6 +63,9 @@ __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void decode(
 #endif
     const int sequence = group / args.num_kv_heads, kv_head = group % args.num_kv_heads;
     const token_ranges segment = clip_to_tiles(ranges, tiles_of(ranges, args.tile_kv), begin, end, args.tile_kv);
+#if WORKLIST
+    begin = 0;
+#endif
     const group_cache cache = open_cache(&args, k, v, page_table, sequence, kv_head);
     const __global q_t *q_rows = (const __global q_t *)(q + args.q_offset) + sequence * args.q.block +
                                  (long)kv_head * GROUP_SIZE * args.q.head;

@@ -40,7 +40,7 @@ typedef struct {
   CLSINK_LONG q_offset, k_offset, v_offset, kv_len_offset, out_offset, page_table_offset;
   CLSINK_LONG head_mask_offset, tau_offsets_offset, anchor_offset, lse_offset, statistics_offset, status_offset;
   // byte offsets inside the workspace buffer
-  CLSINK_LONG group_offset, tile_offset, worker_offset, partial_ml_offset, partial_acc_offset;
+  CLSINK_LONG group_offset, tile_offset, slot_offset, worker_offset, partial_ml_offset, partial_acc_offset;
   clsink_strides q, k, v, out;
   CLSINK_LONG page_table_stride, num_pages;
   CLSINK_INT batch, num_kv_heads, max_kv_len, flags;

@@ -29,20 +29,25 @@ __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void schedule(const __g
     sums[lid] += before;
     barrier(CLK_LOCAL_MEM_FENCE);
   }
+  const long total = sums[WG - 1];
+  const int sharing = total > 0 ? sharers(total, args.workers, args.min_tiles) : 0;
   long tile = sums[lid] - sum;
   for (int group = begin; group < end; ++group) {
-    tile_begins[group] = tile;
     const token_ranges ranges = load_ranges(&args, kv_len, anchor, workspace, group, status_word);
-    tile += tiles_of(ranges, args.tile_kv).count;
+    const int count = tiles_of(ranges, args.tile_kv).count;
+    tile_begins[group] = tile;
+    group_slots_in(&args, workspace)[group] = list_slots(total, sharing, tile, tile + count);
+    tile += count;
   }
-  if (lid == WG - 1 && groups > 0) tile_begins[groups] = sums[lid];
   barrier(CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE);
 
-  const long total = sums[WG - 1];
-  __global int *worker_groups = worker_groups_in(&args, workspace);
-  const int workers = total > 0 ? sharers(total, args.workers, args.min_tiles) : 0;
+  const int workers = groups > 0 ? args.workers : 0;
   for (int worker = lid; worker < workers; worker += WG) {
-    const long first = share_begin(total, workers, worker);
+    if (worker >= sharing) {
+      worker_shares_in(&args, workspace)[worker] = (int4)(0);
+      continue;
+    }
+    const long first = share_begin(total, sharing, worker), stop = share_begin(total, sharing, worker + 1);
     int low = 0, high = WG - 1;  // the run of groups that holds the tile: the first whose sum reaches beyond it
     while (low < high) {
       const int middle = (low + high) / 2;
@@ -55,6 +60,6 @@ __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void schedule(const __g
     const int run_stop = min((low + 1) * run, groups);
     int group = low * run;
     while (group + 1 < run_stop && tile_begins[group + 1] <= first) ++group;
-    worker_groups[worker] = group;
+    worker_shares_in(&args, workspace)[worker] = (int4)(group, (int)(first - tile_begins[group]), (int)(stop - first), 0);
   }
 }

@@ -25,9 +25,9 @@ enum class Schedule : std::uint8_t {
 struct DecodeVariant {
   Engine engine = Engine::kSimt;
   Schedule schedule = Schedule::kWorklist;
-  std::int32_t wg = 128;       ///< work-items of a worker
-  std::int32_t tile_kv = 32;   ///< tokens of a tile, the smallest piece of work
-  std::int32_t vec = 8;        ///< elements that a work-item loads at once
+  std::int32_t wg = 128;      ///< work-items of a worker
+  std::int32_t tile_kv = 32;  ///< tokens of a tile, the smallest piece of work
+  std::int32_t vec = 8;       ///< elements that a work-item loads at once
   friend bool operator==(const DecodeVariant& a, const DecodeVariant& b) {
     return a.engine == b.engine && a.schedule == b.schedule && a.wg == b.wg && a.tile_kv == b.tile_kv && a.vec == b.vec;
   }
@@ -53,28 +53,29 @@ enum class MatchLevel : std::uint8_t { kForced, kDevice, kFamily, kVendor, kGene
 /// Bounds, workspace and geometry of the launches. Byte offsets are into the workspace.
 struct LaunchSpec {
   LaunchTuning tuning;
-  std::int32_t workers = 0;      ///< work-groups of the decode kernel at max_batch
-  std::int32_t splits = 1;       ///< workers of a group (static schedule), else 1
-  std::int64_t group_offset = 0;       ///< token ranges of every group (routing only)
-  std::int64_t tile_offset = 0;        ///< prefix sums of the groups' tiles (worklist only)
-  std::int64_t worker_offset = 0;      ///< first group of every worker (worklist only)
-  std::int64_t partial_ml_offset = 0;  ///< running maximum and sum of every partial
-  std::int64_t partial_acc_offset = 0; ///< accumulators of every partial
+  std::int32_t workers = 0;             ///< work-groups of the decode kernel at max_batch
+  std::int32_t splits = 1;              ///< workers of a group (static schedule), else 1
+  std::int64_t group_offset = 0;        ///< token ranges of every group (routing only)
+  std::int64_t tile_offset = 0;         ///< prefix sums of the groups' tiles (worklist only)
+  std::int64_t slot_offset = 0;         ///< which partials are whose (worklist only)
+  std::int64_t worker_offset = 0;       ///< every worker's share of the tiles (worklist only)
+  std::int64_t partial_ml_offset = 0;   ///< running maximum and sum of every partial
+  std::int64_t partial_acc_offset = 0;  ///< accumulators of every partial
   friend bool operator==(const LaunchSpec& a, const LaunchSpec& b) {
     return a.tuning == b.tuning && a.workers == b.workers && a.splits == b.splits && a.group_offset == b.group_offset &&
-           a.tile_offset == b.tile_offset && a.worker_offset == b.worker_offset && a.partial_ml_offset == b.partial_ml_offset &&
-           a.partial_acc_offset == b.partial_acc_offset;
+           a.tile_offset == b.tile_offset && a.slot_offset == b.slot_offset && a.worker_offset == b.worker_offset &&
+           a.partial_ml_offset == b.partial_ml_offset && a.partial_acc_offset == b.partial_acc_offset;
   }
 };
 
 struct DecodePlan {
-  DecodeProblem problem;     ///< with every packed stride filled in
+  DecodeProblem problem;  ///< with every packed stride filled in
   DecodeVariant variant;
   LaunchSpec launch;
   std::int64_t workspace_bytes = 0;  ///< independent of the context length; 16 bytes at least
   MatchLevel match = MatchLevel::kGeneric;
-  std::string match_reason;          ///< one sentence: which tuning row, and what kept better ones out
-  std::uint64_t context_id = 0;      ///< the Context that made it
+  std::string match_reason;      ///< one sentence: which tuning row, and what kept better ones out
+  std::uint64_t context_id = 0;  ///< the Context that made it
 
   /// Same problem, variant and launch; where it came from does not count.
   friend bool operator==(const DecodePlan& a, const DecodePlan& b) {

@@ -17,7 +17,7 @@ constexpr Named<Kernel> kKernels[] = {{Kernel::kRoute, "route"},
 
 // Work-items of the small kernels around decode; one where a work-item is a worker.
 constexpr std::int32_t kRouteWg = 16;
-constexpr std::int32_t kScheduleWg = 128;
+constexpr std::int32_t kScheduleWg = 256;
 constexpr std::int32_t kCombineWg = 128;
 
 std::int32_t small_wg(const DecodePlan& plan, std::int32_t wanted, std::int32_t limit) {

@@ -16,6 +16,7 @@ namespace clsink {
 namespace {
 
 constexpr std::int64_t kSectionAlignBytes = 256;
+constexpr std::int64_t kMaxWorkers = 65535;  // share.clh multiplies two of them in 32 bits
 
 std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
@@ -50,7 +51,8 @@ void lay_out_workspace(DecodePlan& plan) {
   Sections sections;
   launch.group_offset = sections.take(p.routing.enabled ? groups * static_cast<std::int64_t>(sizeof(token_ranges)) : 0);
   launch.tile_offset = sections.take(worklist ? (groups + 1) * 8 : 0);
-  launch.worker_offset = sections.take(worklist ? launch.workers * std::int64_t{4} : 0);
+  launch.slot_offset = sections.take(worklist ? groups * 16 : 0);
+  launch.worker_offset = sections.take(worklist ? launch.workers * std::int64_t{16} : 0);
   launch.partial_ml_offset = sections.take(slots * p.group_size() * 8);
   launch.partial_acc_offset = sections.take(slots * p.group_size() * p.head_dim * 4);
   plan.workspace_bytes = sections.bytes();
@@ -65,9 +67,9 @@ void spread_work(DecodePlan& plan, const DeviceFacts& facts) {
   if (plan.variant.schedule == Schedule::kWorklist) {
     launch.splits = 1;
     launch.workers = static_cast<std::int32_t>(std::clamp<std::int64_t>(
-        ceil_div(groups * tiles, launch.tuning.min_tiles), 1, std::min<std::int64_t>(wanted, 1 << 20)));
+        ceil_div(groups * tiles, launch.tuning.min_tiles), 1, std::min<std::int64_t>(wanted, kMaxWorkers)));
   } else {
-    const std::int64_t most = ceil_div(tiles, launch.tuning.min_tiles);
+    const std::int64_t most = std::min(ceil_div(tiles, launch.tuning.min_tiles), kMaxWorkers);
     launch.splits = static_cast<std::int32_t>(std::clamp<std::int64_t>(ceil_div(wanted, groups), 1, most));
     launch.workers = static_cast<std::int32_t>(groups * launch.splits);
   }

@@ -91,6 +91,8 @@ TuningRow parse_row(std::string_view text) {
       row.batch = parse_bound(word, key);
     } else if (key == "kv") {
       row.kv_len = parse_bound(word, key);
+    } else if (key == "route") {
+      row.routed = parse_bound(word, key);
     } else {
       throw Error(ErrorCode::kInvalidProblem, fmt::format("unknown class field '{}'", word));
     }
@@ -135,7 +137,7 @@ bool admits(const TuningRow& row, const DecodeProblem& p) {
     return bound.kind != TuningBound::Kind::kAtMost || bound.admits(value);
   };
   return (!row.kv_dtype || *row.kv_dtype == p.kv_dtype) && row.head_dim.admits(p.head_dim) &&
-         row.group_size.admits(p.group_size()) && soft(row.batch, p.max_batch) && soft(row.kv_len, p.max_kv_len);
+         row.group_size.admits(p.group_size()) && row.routed.admits(p.routing.enabled ? 1 : 0) && soft(row.batch, p.max_batch) && soft(row.kv_len, p.max_kv_len);
 }
 
 }  // namespace

@@ -2,9 +2,10 @@
 // Tuning rows: text files of one line a row, looked up from the exact device down to the generic rows.
 //   # clsink tuning db 1
 //   device "NAME" vendor=nvidia class=gpu driver="..." date=2026-11-22     rows below hold for this device
-//   f16 d=128 g<=4 b=1 kv=32768 | VARIANT | LAUNCH                         one row
+//   f16 d=128 g<=4 b=1 kv=32768 route=0 | VARIANT | LAUNCH                 one row
 // A device line with name "*" holds for its vendor, with vendor "*" or none for its class. In a row, d and g are exact
-// (=) or an upper bound (<=), b and kv say where it was measured: the nearest wins. What is left out, or *, is anything.
+// (=) or an upper bound (<=), so is route (0 or 1); b and kv say where it was measured (=, the nearest wins) or bound it
+// (<=). What is left out, or *, is anything.
 #pragma once
 
 #include <functional>
@@ -37,7 +38,7 @@ struct TuningBound {
 struct TuningRow {
   TuningDevice device;
   std::optional<DType> kv_dtype;
-  TuningBound head_dim, group_size, batch, kv_len;
+  TuningBound head_dim, group_size, batch, kv_len, routed;
   DecodeVariant variant;
   LaunchTuning tuning;
   std::string source;  ///< "file:line"

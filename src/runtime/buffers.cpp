@@ -37,7 +37,8 @@ std::int64_t available_bytes(cl_context context, const BufferView& view, const c
 constexpr std::size_t kTensorAlignBytes = 16;
 constexpr std::size_t kWordAlignBytes = 4;
 
-void require_bytes(cl_context context, const BufferView& view, const char* field, std::size_t align_bytes, std::int64_t needed) {
+void require_bytes(cl_context context, const BufferView& view, const char* field, std::size_t align_bytes,
+                   std::int64_t needed) {
   const std::int64_t available = available_bytes(context, view, field, align_bytes);
   if (available < needed) {
     refuse(fmt::format("buffers.{} holds {} bytes behind offset {}, the step needs {}", field, available, view.offset_bytes,
@@ -130,9 +131,12 @@ void check_routing_buffers(cl_context context, const DecodeProblem& p, const Dec
 std::int32_t policy_code(const SinkRouting& routing) {
   if (routing.score == Score::kMask) return CLSINK_POLICY_MASK;
   switch (routing.policy) {
-    case Policy::kMean: return CLSINK_POLICY_MEAN;
-    case Policy::kAll: return CLSINK_POLICY_ALL;
-    case Policy::kHybrid: return CLSINK_POLICY_HYBRID;
+    case Policy::kMean:
+      return CLSINK_POLICY_MEAN;
+    case Policy::kAll:
+      return CLSINK_POLICY_ALL;
+    case Policy::kHybrid:
+      return CLSINK_POLICY_HYBRID;
   }
   return CLSINK_POLICY_MEAN;
 }
@@ -145,6 +149,7 @@ decode_args describe_plan(const DecodePlan& plan) {
   decode_args args{};
   args.group_offset = launch.group_offset;
   args.tile_offset = launch.tile_offset;
+  args.slot_offset = launch.slot_offset;
   args.worker_offset = launch.worker_offset;
   args.partial_ml_offset = launch.partial_ml_offset;
   args.partial_acc_offset = launch.partial_acc_offset;
@@ -179,7 +184,8 @@ decode_args check_and_describe(cl_context context, const DecodePlan& plan, const
   require_bytes(context, b.kv_len, "kv_len", kWordAlignBytes, step.batch * std::int64_t{4});
   require_bytes(context, b.workspace, "workspace", kTensorAlignBytes, plan.workspace_bytes);
   if (p.kv_layout.is_paged()) {
-    args.num_pages = std::min(count_pages(context, b.k, "k", p.kv_layout.k, p), count_pages(context, b.v, "v", p.kv_layout.v, p));
+    args.num_pages =
+        std::min(count_pages(context, b.k, "k", p.kv_layout.k, p), count_pages(context, b.v, "v", p.kv_layout.v, p));
     const std::int64_t used = (std::int64_t{p.max_kv_len} + p.kv_layout.page_size - 1) / p.kv_layout.page_size;
     require_bytes(context, b.page_table, "page_table", kWordAlignBytes,
                   ((step.batch - 1) * p.kv_layout.page_table_stride + used) * 4);
@@ -205,8 +211,8 @@ decode_args check_and_describe(cl_context context, const DecodePlan& plan, const
   args.statistics_offset = static_cast<std::int64_t>(b.statistics.offset_bytes);
   args.status_offset = static_cast<std::int64_t>(b.status.offset_bytes);
   const auto workspace_offset = static_cast<std::int64_t>(b.workspace.offset_bytes);
-  for (CLSINK_LONG* offset :
-       {&args.group_offset, &args.tile_offset, &args.worker_offset, &args.partial_ml_offset, &args.partial_acc_offset}) {
+  for (CLSINK_LONG* offset : {&args.group_offset, &args.tile_offset, &args.slot_offset, &args.worker_offset,
+                              &args.partial_ml_offset, &args.partial_acc_offset}) {
     *offset += workspace_offset;
   }
   args.scale = step.scale;
