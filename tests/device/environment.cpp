@@ -9,7 +9,7 @@ namespace clsink::harness {
 namespace {
 
 testing::AssertionResult failure(const Case& c, const std::string& reason) {
-  return testing::AssertionFailure() << reason << "\n  repeat: clsink verify \"" << to_string(c) << "\"";
+  return testing::AssertionFailure() << reason << "\n  repeat: clsink verify --case \"" << to_string(c) << "\"";
 }
 
 DecodePlan prepared(Context& context, const Case& c) {
