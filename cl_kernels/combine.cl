@@ -20,66 +20,48 @@ __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void combine(const __gl
   const group_slots slots = load_slots(&args, kv_len, anchor, workspace, group, status_of(&args, status));
   if (slots.count == 1) return;
 
+  // Each lane merges every LANES-th partial; its loads depend on nothing but the slots, so that all are in flight at once.
   const __global float *partial_ml = partial_ml_in(&args, workspace), *partial_acc = partial_acc_in(&args, workspace);
-  __local float reduced[WG], weights[WG], lanes[LANES * HEAD_DIM];
-  float m = NO_MAXIMUM;
-  for (int i = lid; i < slots.count; i += WG) {
-    const float2 ml = vload2((long)slot_at(slots, i) * GROUP_SIZE + j, partial_ml);
-    if (ml.y > 0.0f) m = fmax(m, ml.x);
-  }
-  reduced[lid] = m;
-  barrier(CLK_LOCAL_MEM_FENCE);
-  for (int half_wg = WG / 2; half_wg > 0; half_wg /= 2) {
-    if (lid < half_wg) reduced[lid] = fmax(reduced[lid], reduced[lid + half_wg]);
-    barrier(CLK_LOCAL_MEM_FENCE);
-  }
-  m = reduced[0];
-
-  // WG partials at a time: their weights, then every lane's share of the accumulators
   const int piece_item = lid % PIECE_ITEMS, lane = lid / PIECE_ITEMS;
+  float m = NO_MAXIMUM, l = 0.0f;
   float8 acc[PIECE_STEPS];
   UNROLL for (int n = 0; n < PIECE_STEPS; ++n) acc[n] = (float8)(0.0f);
-  float l = 0.0f;
-  for (int base = 0; base < slots.count; base += WG) {
-    barrier(CLK_LOCAL_MEM_FENCE);  // the weights before and reduced[0] have been read
-    float weight = 0.0f;
-    if (base + lid < slots.count) {
-      const float2 ml = vload2((long)slot_at(slots, base + lid) * GROUP_SIZE + j, partial_ml);
-      if (ml.y > 0.0f) weight = exp2_nonpositive(ml.x - m);
-      l = fma(ml.y, weight, l);
-    }
-    weights[lid] = weight;
-    barrier(CLK_LOCAL_MEM_FENCE);
-    const int num_here = min(WG, slots.count - base);
+  for (int i = lane; i < slots.count && lane < LANES; i += LANES) {
+    const long partial = (long)slot_at(slots, i) * GROUP_SIZE + j;
+    const float2 ml = vload2(partial, partial_ml);
+    const float new_m = ml.y > 0.0f ? fmax(m, ml.x) : m;
+    const float rescale = exp2_nonpositive(m - new_m), weight = ml.y > 0.0f ? exp2_nonpositive(ml.x - new_m) : 0.0f;
+    m = new_m;
+    l = fma(l, rescale, ml.y * weight);
     UNROLL for (int n = 0; n < PIECE_STEPS; ++n) {
       const int piece = piece_item + n * PIECE_ITEMS;
-      if (lane < LANES && piece < PIECES) {
-        for (int i = lane; i < num_here; i += LANES) {  // no test of the weight: loads of several partials stay in flight
-          const long partial = (long)slot_at(slots, base + i) * GROUP_SIZE + j;
-          acc[n] = fma((float8)(weights[i]), vload8(partial * PIECES + piece, partial_acc), acc[n]);
-        }
+      if (PIECES % PIECE_ITEMS == 0 || piece < PIECES) {
+        acc[n] = fma((float8)(weight), vload8(partial * PIECES + piece, partial_acc), acc[n] * rescale);
       }
     }
   }
-  barrier(CLK_LOCAL_MEM_FENCE);  // reduced[0] has been read, by groups without partials too
-  reduced[lid] = l;
-  UNROLL for (int n = 0; n < PIECE_STEPS; ++n) {
-    const int piece = piece_item + n * PIECE_ITEMS;
-    if (lane < LANES && piece < PIECES) vstore8(acc[n], lane * PIECES + piece, lanes);
+
+  __local float lane_m[LANES], lane_l[LANES], lane_acc[LANES * HEAD_DIM];
+  if (lane < LANES) {
+    lane_m[lane] = m;
+    lane_l[lane] = l;
+    UNROLL for (int n = 0; n < PIECE_STEPS; ++n) {
+      const int piece = piece_item + n * PIECE_ITEMS;
+      if (PIECES % PIECE_ITEMS == 0 || piece < PIECES) vstore8(acc[n], lane * PIECES + piece, lane_acc);
+    }
   }
   barrier(CLK_LOCAL_MEM_FENCE);
-  for (int half_wg = WG / 2; half_wg > 0; half_wg /= 2) {
-    if (lid < half_wg) reduced[lid] += reduced[lid + half_wg];
-    barrier(CLK_LOCAL_MEM_FENCE);
-  }
-  l = reduced[0];
+  m = NO_MAXIMUM;
+  for (int i = 0; i < LANES; ++i) m = fmax(m, lane_m[i]);
+  l = 0.0f;
+  for (int i = 0; i < LANES; ++i) l = fma(lane_l[i], exp2_nonpositive(lane_m[i] - m), l);
 
   const float inverse = softmax_inverse(l);
   const int sequence = group / args.num_kv_heads, q_head = group % args.num_kv_heads * GROUP_SIZE + j;
   __global out_t *row = out_row(&args, out, sequence, q_head);
   for (int d = lid; d < HEAD_DIM; d += WG) {
     float sum = 0.0f;
-    for (int i = 0; i < LANES; ++i) sum += lanes[i * HEAD_DIM + d];
+    for (int i = 0; i < LANES; ++i) sum = fma(lane_acc[i * HEAD_DIM + d], exp2_nonpositive(lane_m[i] - m), sum);
     store_out(sum * inverse, row + d);
   }
   if (lid == 0) write_lse(&args, lse, sequence, q_head, m, l);

@@ -70,7 +70,7 @@ __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void decode(
     const __global q_t *q_rows = (const __global q_t *)(q + args.q_offset) + sequence * args.q.block +
                                  (long)kv_head * GROUP_SIZE * args.q.head;
     engine_begin(&engine, q_rows, args.q.head, args.scale * LOG2_E);
-    for (int last = 0; last < 2; ++last) {  // one call: a second one would keep the engine's state out of registers
+    for (int last = 0; last < 2; ++last) {  // one call, so that the engine is compiled once
       const int range_begin = last ? segment.last_begin : segment.first_begin;
       const int range_end = last ? segment.kv_len : segment.first_end;
       if (range_begin < range_end) engine_run(&engine, &cache, range_begin, range_end, status_word);

@@ -59,7 +59,8 @@ __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void schedule(const __g
     }
     const int run_stop = min((low + 1) * run, groups);
     int group = low * run;
-    while (group + 1 < run_stop && tile_begins[group + 1] <= first) ++group;
-    worker_shares_in(&args, workspace)[worker] = (int4)(group, (int)(first - tile_begins[group]), (int)(stop - first), 0);
+    long group_begin = low > 0 ? sums[low - 1] : 0;
+    while (group + 1 < run_stop && tile_begins[group + 1] <= first) group_begin = tile_begins[++group];
+    worker_shares_in(&args, workspace)[worker] = (int4)(group, (int)(first - group_begin), (int)(stop - first), 0);
   }
 }
