@@ -7,6 +7,7 @@ those run in oclgrind, which reports races."""
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -19,11 +20,11 @@ SIMT = "simt schedule={} wg=64 tile_kv=8 vec=4"
 CPU = "cpu schedule={} wg=1 tile_kv=16 vec=8"
 ROUTED = "f32 hq=6 hkv=2 d=32 b=3 kv=200 route={} near=1,16 | {} @ lens=200,57,16 seed=3 data=sink tau={}"
 DENSE = "f32 hq=6 hkv=2 d=32 b=3 kv=200 {}| {} @ lens=200,57,16 seed=3 data={} {}"
-RACES = "f32 hq=2 hkv=1 d=32 b=3 kv=40 route=mean near=1,8 | {} | workers_per_cu=3 min_tiles=1 @ lens=40,25,9 seed=3 data=random tau=2"
+RACES = "f32 hq=2 hkv=1 d=32 b=3 kv=40 route=mean near=1,8 | {} | workers_per_cu=3 min_tiles=1 @ lens=40,25,0 seed=3 data=random tau=2"
 
 
 def both_schedules(text, variant):
-    return [text.replace("{VARIANT}", variant.format(schedule)) for schedule in ("worklist", "static")]
+    return tuple(text.replace("{VARIANT}", variant.format(schedule)) for schedule in ("worklist", "static"))
 
 
 def dense(variant, keep="", data="random", more=""):
@@ -45,38 +46,41 @@ class Mutation(NamedTuple):
     file: str
     text: str
     replacement: str
-    cases: list
+    cases: tuple
     races: bool = False
 
 
 def barrier(name, file, text):
     """`text` is a line with the barrier to drop, or what stands before it."""
     return Mutation(f"no barrier {name}", file, text, text.replace("barrier(CLK_LOCAL_MEM_FENCE)", "(void)0"),
-                    [RACES.format(SIMT.format("worklist"))], races=True)
+                    (RACES.format(SIMT.format("worklist")),), races=True)
 
 
 FENCE = "    barrier(CLK_LOCAL_MEM_FENCE);\n"
 MUTATIONS = [
     # dropped barriers, in oclgrind
     barrier("before the tile of K is read (simt)", "engines/simt.clh", FENCE + "    UNROLL for (int i = 0; i < ROW_STEPS; ++i) {\n"),
-    barrier("before the scores are read (simt)", "engines/simt.clh", FENCE + "\n    float s[ROW_STEPS]"),
+    barrier("before the scores are read (simt)", "engines/simt.clh", "    score_tile(e);\n" + FENCE),
+    barrier("before the weights are read (simt)", "engines/simt.clh", "    soften_tile(e, min(TILE_KV, stop - token));\n" + FENCE),
     barrier("before the rows' states are read (simt)", "engines/simt.clh",
             "  barrier(CLK_LOCAL_MEM_FENCE);  // row states are there; the head before has been read\n"),
     barrier("before the merged rows are read (simt)", "engines/simt.clh",
             "  barrier(CLK_LOCAL_MEM_FENCE);\n  return (float2)(m, l);\n"),
     barrier("before the decision (route)", "route.cl", "  barrier(CLK_LOCAL_MEM_FENCE);\n  if (lid != 0) return;\n"),
     barrier("inside the scan (schedule)", "schedule.cl", FENCE + "    sums[lid] += before;\n"),
-    barrier("before the lanes are summed (combine)", "combine.cl", "  barrier(CLK_LOCAL_MEM_FENCE);\n  for (int d = lid;"),
+    barrier("before the weights are read (combine)", "combine.cl", "    weights[lid] = weight;\n" + FENCE),
+    barrier("inside the sum (combine)", "combine.cl", "reduced[lid] += reduced[lid + half_wg];\n" + FENCE),
 
     # the rescaling of what was accumulated
-    Mutation("accumulator not rescaled (simt)", "engines/simt.clh", "e->acc[j] *= rescale;", "", dense(SIMT, **STEEP)),
-    Mutation("sum not rescaled (simt)", "engines/simt.clh", "e->l[j] *= rescale;", "", dense(SIMT, **STEEP)),
-    Mutation("rows merged without rescaling (simt)", "engines/simt.clh", "store_floats(e->acc[i] * rescale, 0, e->rows",
-             "store_floats(e->acc[i], 0, e->rows", dense(SIMT, **STEEP)),
+    Mutation("accumulator not rescaled (simt)", "engines/simt.clh", "e->acc[j] *= e->rescale[row * GROUP_SIZE + j];",
+             "(void)0;", dense(SIMT, **STEEP)),
+    Mutation("sum not rescaled (simt)", "engines/simt.clh", "e->l[n] *= rescale;", "", dense(SIMT, **STEEP)),
+    Mutation("rows merged without rescaling (simt)", "engines/simt.clh", "store_floats(acc * rescale, 0, e->rows",
+             "store_floats(acc, 0, e->rows", dense(SIMT, **STEEP)),
     Mutation("accumulator not rescaled (cpu)", "engines/cpu.clh", "e->acc[j][d] *= rescale;", "(void)0;", dense(CPU, **STEEP)),
     Mutation("sum not rescaled (cpu)", "engines/cpu.clh", "e->l[j] *= rescale;", "(void)0;", dense(CPU, **STEEP)),
-    Mutation("partials merged without rescaling (combine)", "combine.cl", "acc = fma((float8)(exp2_nonpositive(ml.x - m)),",
-             "acc = fma((float8)(1.0f),", dense(CPU) + dense(SIMT)),
+    Mutation("partials merged without rescaling (combine)", "combine.cl", "weight = exp2_nonpositive(ml.x - m);",
+             "weight = 1.0f;", dense(CPU) + dense(SIMT)),
 
     # token sets
     Mutation("keep_last ignored (simt)", "token_set.clh", "r.last_begin = keep_last < kv_len ? kv_len - keep_last : 0;",
@@ -89,7 +93,7 @@ MUTATIONS = [
     # bounds of tiles
     Mutation("a segment's last token lost", "token_set.clh", "(tile_at(t, end - 1) + 1) * tile_kv;",
              "(tile_at(t, end - 1) + 1) * tile_kv - 1;", dense(CPU)),
-    Mutation("one token too many (simt)", "engines/simt.clh", "token + tile_token < stop;", "token + tile_token <= stop;",
+    Mutation("one token too many (simt)", "engines/simt.clh", "token < num_tokens ? s[i]", "token <= num_tokens ? s[i]",
              dense(SIMT)),
     Mutation("one token too many (cpu)", "engines/cpu.clh", "for (int i = stop - token; i < TILE_KV; ++i)",
              "for (int i = stop - token + 1; i < TILE_KV; ++i)", dense(CPU)),
@@ -97,8 +101,8 @@ MUTATIONS = [
              "for (int i = 0; i < TILE_KV - 1; ++i) {\n        if (first", dense(CPU)),
     Mutation("the last, partial tile lost", "token_set.clh", "const int last_stop = CEIL_DIV(r.kv_len, tile_kv);",
              "const int last_stop = r.kv_len / tile_kv;", dense(CPU)),
-    Mutation("a share begins one tile late", "share.clh", "return count * index / num_sharers;",
-             "return min(count * index / num_sharers + (index > 0), count);", dense(CPU)),
+    Mutation("a share begins one tile late", "share.clh", "return quotient * index + remainder * (uint)index / (uint)num_sharers;",
+             "return min(quotient * index + remainder * (uint)index / (uint)num_sharers + (index > 0), count);", dense(CPU)),
 
     # heads of the group
     Mutation("output to the wrong head (decode)", "decode.cl", "const int q_head = kv_head * GROUP_SIZE + j;",
@@ -119,8 +123,24 @@ MUTATIONS = [
 ]
 
 
+LIMIT_SECONDS = 45  # a broken kernel may never end
+
+
 def run(command, **options):
     return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
+
+
+def run_program(command, cache):
+    """Exit code and output; a program that does not end has failed."""
+    # Its own process group: oclgrind is a script around the program.
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+                               env={**os.environ, "POCL_CACHE_DIR": str(cache)})
+    try:
+        output = process.communicate(timeout=LIMIT_SECONDS)[0]
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        return 1, process.communicate()[0] + f"did not end within {LIMIT_SECONDS} s"
+    return process.returncode, output
 
 
 class Laboratory:
@@ -144,15 +164,17 @@ class Laboratory:
         """Whether all is well, and what was said."""
         self.must(["cmake", "--build", self.build, "--target", "check_cases"])
         program = next(path for path in self.build.rglob("check_cases") if path.is_file())
+        cache = self.fresh_cache()
         if not races:
-            done = run([program, *cases], env={**os.environ, "POCL_CACHE_DIR": str(self.fresh_cache())})
-            return done.returncode == 0, done.stdout
+            code, output = run_program([program, *cases], cache)
+            return code == 0, output
         log = self.work / "oclgrind.log"
         log.unlink(missing_ok=True)
         # Unoptimised: what LLVM's optimiser leaves behind (freeze, noalias scopes) oclgrind cannot interpret.
-        done = run(["oclgrind", "--data-races", "--build-options", "-cl-opt-disable", "--log", log, program, *cases])
+        code, output = run_program(["oclgrind", "--data-races", "--max-errors", "20", "--build-options", "-cl-opt-disable",
+                                    "--log", log, program, *cases], cache)
         errors = log.read_text() if log.exists() else ""
-        return done.returncode == 0 and not errors, done.stdout + errors  # oclgrind's own exit code says nothing
+        return code == 0 and not errors, output + errors  # oclgrind's own exit code says nothing
 
     def fresh_cache(self):
         cache = self.work / "pocl-cache"
@@ -163,9 +185,6 @@ class Laboratory:
     def caught(self, mutation):
         path = self.kernels / mutation.file
         original = path.read_text()
-        count = original.count(mutation.text)
-        if count != 1:
-            sys.exit(f"'{mutation.name}': its text occurs {count} times in {mutation.file}, not once:\n{mutation.text}")
         path.write_text(original.replace(mutation.text, mutation.replacement))
         try:
             good, output = self.check(mutation.cases, mutation.races)
@@ -176,7 +195,16 @@ class Laboratory:
         return not good
 
 
+def check_texts():
+    """Every mutation names a place that exists once, or it would change nothing, or more than it says."""
+    counts = {mutation: (KERNELS / mutation.file).read_text().count(mutation.text) for mutation in MUTATIONS}
+    wrong = [f"'{m.name}': its text occurs {n} times in {m.file}, not once:\n{m.text}" for m, n in counts.items() if n != 1]
+    if wrong:
+        sys.exit("\n".join(wrong))
+
+
 def main():
+    check_texts()
     work = pathlib.Path(sys.argv[1]).resolve()
     work.mkdir(parents=True, exist_ok=True)
     laboratory = Laboratory(work)
