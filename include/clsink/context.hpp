@@ -15,9 +15,9 @@
 #include <string>
 #include <vector>
 
+#include <clsink/export.h>
 #include <clsink/device.hpp>
 #include <clsink/error.hpp>
-#include <clsink/export.h>
 #include <clsink/plan.hpp>
 
 namespace clsink {
@@ -31,19 +31,20 @@ struct BufferView {
 
 /// All device memory of one step. Shapes in elements; strides as the problem says. Optional ones may stay empty.
 struct DecodeBuffers {
-  BufferView q;           ///< q_dtype   [batch][num_q_heads][head_dim], RoPE already applied
-  BufferView k;           ///< kv_dtype  contiguous [max_batch][num_kv_heads][max_kv_len][head_dim], or pages
-  BufferView v;           ///< kv_dtype  likewise; may be the same buffer at another offset
-  BufferView kv_len;      ///< int32     [batch], the current token included; 0: output 0, lse -inf
-  BufferView out;         ///< out_dtype [batch][num_q_heads][head_dim]
-  BufferView workspace;   ///< plan.workspace_bytes; belongs to one step in flight
-  BufferView page_table;  ///< int32     [batch][page_table_stride]; required by paged layouts; entries beyond kv_len are not read
-  BufferView head_mask;   ///< int32     [num_kv_heads]; required by Score::kMask: not 0 = routed
-  BufferView tau_offsets; ///< float     [num_kv_heads], added to tau; +infinity keeps a head dense. Optional, cosine only
-  BufferView anchor;      ///< int32     [batch], the sink's token. Optional, default 0
-  BufferView lse;         ///< float     [batch][num_q_heads], natural log of the sum of exp. Optional
-  BufferView statistics;  ///< GroupStatistics [batch][num_kv_heads]. Optional, needs routing
-  BufferView status;      ///< int32, StatusBits or-ed in. Optional
+  BufferView q;          ///< q_dtype   [batch][num_q_heads][head_dim], RoPE already applied
+  BufferView k;          ///< kv_dtype  contiguous [max_batch][num_kv_heads][max_kv_len][head_dim], or pages
+  BufferView v;          ///< kv_dtype  likewise; may be the same buffer at another offset
+  BufferView kv_len;     ///< int32     [batch], the current token included; 0: output 0, lse -inf
+  BufferView out;        ///< out_dtype [batch][num_q_heads][head_dim]
+  BufferView workspace;  ///< plan.workspace_bytes; belongs to one step in flight
+  BufferView
+      page_table;  ///< int32     [batch][page_table_stride]; required by paged layouts; entries beyond kv_len are not read
+  BufferView head_mask;    ///< int32     [num_kv_heads]; required by Score::kMask: not 0 = routed
+  BufferView tau_offsets;  ///< float     [num_kv_heads], added to tau; +infinity keeps a head dense. Optional, cosine only
+  BufferView anchor;       ///< int32     [batch], the sink's token. Optional, default 0
+  BufferView lse;          ///< float     [batch][num_q_heads], natural log of the sum of exp. Optional
+  BufferView statistics;   ///< GroupStatistics [batch][num_kv_heads]. Optional, needs routing
+  BufferView status;       ///< int32, StatusBits or-ed in. Optional
 };
 
 /// tau(kv_len): piecewise linear in log2(kv_len) between the points, constant outside them.

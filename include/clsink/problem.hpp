@@ -85,15 +85,15 @@ struct DecodeProblem {
   DType q_dtype = DType::kF16;
   DType kv_dtype = DType::kF16;
   DType out_dtype = DType::kF16;
-  std::int32_t num_q_heads = 0;   ///< a multiple of num_kv_heads; query head h belongs to kv head h / group_size
+  std::int32_t num_q_heads = 0;  ///< a multiple of num_kv_heads; query head h belongs to kv head h / group_size
   std::int32_t num_kv_heads = 0;
-  std::int32_t head_dim = 0;      ///< a multiple of 8 from 32 to 256
-  std::int32_t max_batch = 1;     ///< most sequences of a step
-  std::int32_t max_kv_len = 0;    ///< most tokens of a sequence, the current one included
+  std::int32_t head_dim = 0;    ///< a multiple of 8 from 32 to 256
+  std::int32_t max_batch = 1;   ///< most sequences of a step
+  std::int32_t max_kv_len = 0;  ///< most tokens of a sequence, the current one included
   RowStrides q_strides;
   RowStrides out_strides;
   KvLayout kv_layout;
-  TokenSet token_set;             ///< what a group attends to that is not routed
+  TokenSet token_set;  ///< what a group attends to that is not routed
   SinkRouting routing;
 
   std::int32_t group_size() const { return num_kv_heads > 0 ? num_q_heads / num_kv_heads : 0; }

@@ -42,9 +42,9 @@ struct TokenSet {
 /// What a caller's statistics buffer receives for every group, in order [sequence][kv head].
 /// Scores are cosines whatever Score decided; kv_len 0 gives zeros.
 struct GroupStatistics {
-  float mean_score;   ///< mean over the group's query heads
-  float min_score;    ///< the smallest of them
-  float sink_logit;   ///< mean over the group of scale * dot(q_j, key of the anchor token)
+  float mean_score;     ///< mean over the group's query heads
+  float min_score;      ///< the smallest of them
+  float sink_logit;     ///< mean over the group of scale * dot(q_j, key of the anchor token)
   std::int32_t routed;  ///< 1: the group attended to the surrogate, 0: to its whole token set
 };
 static_assert(sizeof(GroupStatistics) == 16, "shared with the kernels");
@@ -52,10 +52,10 @@ static_assert(sizeof(GroupStatistics) == 16, "shared with the kernels");
 /// Sticky bits of the optional status buffer: what only the device can see. The offending value is clamped or skipped,
 /// never followed out of bounds. The caller reads and clears them.
 enum StatusBits : std::int32_t {
-  kStatusKvLenAboveBound = 1,    ///< a kv_len was larger than max_kv_len: clamped to it
-  kStatusKvLenNegative = 2,      ///< a kv_len was negative: taken as 0
-  kStatusPageOutOfRange = 4,     ///< a page table entry was outside the cache: clamped into it
-  kStatusAnchorOutOfRange = 8,   ///< an anchor was outside [0, kv_len): group not routed, anchor taken as 0
+  kStatusKvLenAboveBound = 1,   ///< a kv_len was larger than max_kv_len: clamped to it
+  kStatusKvLenNegative = 2,     ///< a kv_len was negative: taken as 0
+  kStatusPageOutOfRange = 4,    ///< a page table entry was outside the cache: clamped into it
+  kStatusAnchorOutOfRange = 8,  ///< an anchor was outside [0, kv_len): group not routed, anchor taken as 0
 };
 
 }  // namespace clsink

@@ -10,10 +10,8 @@
 namespace clsink {
 namespace {
 
-constexpr Named<Kernel> kKernels[] = {{Kernel::kRoute, "route"},
-                                      {Kernel::kSchedule, "schedule"},
-                                      {Kernel::kDecode, "decode"},
-                                      {Kernel::kCombine, "combine"}};
+constexpr Named<Kernel> kKernels[] = {
+    {Kernel::kRoute, "route"}, {Kernel::kSchedule, "schedule"}, {Kernel::kDecode, "decode"}, {Kernel::kCombine, "combine"}};
 
 // Work-items of the small kernels around decode; one where a work-item is a worker.
 constexpr std::int32_t kRouteWg = 16;

@@ -36,7 +36,8 @@ void parse_fields(const std::vector<std::string_view>& words, std::size_t first,
       if (seen[f]) throw Error(ErrorCode::kInvalidProblem, fmt::format("{} field '{}' is given twice", what, field.key));
       value.*table[f].member = parse_int32(field.value, field.key);
       if (value.*table[f].member < 1) {
-        throw Error(ErrorCode::kInvalidProblem, fmt::format("{} field {} is {}, must be positive", what, field.key, field.value));
+        throw Error(ErrorCode::kInvalidProblem,
+                    fmt::format("{} field {} is {}, must be positive", what, field.key, field.value));
       }
       seen[f] = found = true;
     }

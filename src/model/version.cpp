@@ -13,14 +13,22 @@ const char* version() noexcept {
 
 const char* to_string(ErrorCode code) noexcept {
   switch (code) {
-    case ErrorCode::kInvalidProblem: return "invalid problem";
-    case ErrorCode::kInvalidBuffer: return "invalid buffer";
-    case ErrorCode::kUnsupportedDevice: return "unsupported device";
-    case ErrorCode::kBuildFailed: return "build failed";
-    case ErrorCode::kOutOfMemory: return "out of memory";
-    case ErrorCode::kOpenCl: return "OpenCL error";
-    case ErrorCode::kInvalidPlan: return "invalid plan";
-    case ErrorCode::kInternal: return "internal error";
+    case ErrorCode::kInvalidProblem:
+      return "invalid problem";
+    case ErrorCode::kInvalidBuffer:
+      return "invalid buffer";
+    case ErrorCode::kUnsupportedDevice:
+      return "unsupported device";
+    case ErrorCode::kBuildFailed:
+      return "build failed";
+    case ErrorCode::kOutOfMemory:
+      return "out of memory";
+    case ErrorCode::kOpenCl:
+      return "OpenCL error";
+    case ErrorCode::kInvalidPlan:
+      return "invalid plan";
+    case ErrorCode::kInternal:
+      return "internal error";
   }
   return "unknown error";
 }

@@ -6,7 +6,8 @@
 namespace clsink {
 
 std::string cl_error_name(cl_int code) {
-#define CLSINK_NAME(name) {name, #name}
+#define CLSINK_NAME(name) \
+  { name, #name }
   static constexpr struct {
     cl_int code;
     const char* name;

@@ -13,12 +13,8 @@ DeviceFamily device_family(const DeviceFacts& facts) {
   const struct {
     const char* part;
     const char* vendor;
-  } known[] = {{"portable computing language", "pocl"},
-               {"rusticl", "mesa"},
-               {"nvidia", "nvidia"},
-               {"advanced micro devices", "amd"},
-               {"amd", "amd"},
-               {"intel", "intel"}};
+  } known[] = {{"portable computing language", "pocl"}, {"rusticl", "mesa"}, {"nvidia", "nvidia"},
+               {"advanced micro devices", "amd"},       {"amd", "amd"},      {"intel", "intel"}};
   DeviceFamily family{"unknown", facts.is_cpu ? "cpu" : "gpu"};
   for (const auto& row : known) {
     if (text.find(row.part) != std::string::npos) {

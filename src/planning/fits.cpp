@@ -57,8 +57,8 @@ std::optional<std::string> simt_misfit(const DeviceFacts& facts, const DecodePro
   const std::int32_t piece_words = v.vec * size_of(p.kv_dtype) / 4;
   const std::int32_t floats = p.group_size() * (v.vec + s.tokens_each) + (row_steps + copy_steps) * piece_words + row_steps;
   if (floats > kSimtMaxFloats) {
-    return fmt::format("{} floats per work-item (group_size {}, vec {}, tile_kv {}) exceed {} registers", floats, p.group_size(),
-                       v.vec, v.tile_kv, kSimtMaxFloats);
+    return fmt::format("{} floats per work-item (group_size {}, vec {}, tile_kv {}) exceed {} registers", floats,
+                       p.group_size(), v.vec, v.tile_kv, kSimtMaxFloats);
   }
   const std::int64_t bytes = simt_local_bytes(p, v), limit = std::min(facts.local_mem_bytes, kSimtMaxLocalBytes);
   if (bytes > limit) return fmt::format("needs {} bytes of local memory, the limit is {}", bytes, limit);

@@ -30,9 +30,7 @@ struct TuningDevice {
 struct TuningBound {
   enum class Kind : std::uint8_t { kAny, kExact, kAtMost } kind = Kind::kAny;
   std::int32_t value = 0;
-  bool admits(std::int32_t x) const {
-    return kind == Kind::kAny || (kind == Kind::kExact ? x == value : x <= value);
-  }
+  bool admits(std::int32_t x) const { return kind == Kind::kAny || (kind == Kind::kExact ? x == value : x <= value); }
 };
 
 struct TuningRow {
@@ -52,7 +50,7 @@ class TuningDb {
   struct Match {
     const TuningRow* row = nullptr;  ///< null: no row fits
     MatchLevel level = MatchLevel::kGeneric;
-    std::string reason;              ///< a sentence: the row, its level, better rows that did not fit, driver differences
+    std::string reason;  ///< a sentence: the row, its level, better rows that did not fit, driver differences
   };
   /// The best row for the problem that fits the device (see misfit_reason).
   Match find(const DeviceFacts& facts, const DecodeProblem& problem) const;

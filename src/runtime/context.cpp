@@ -62,8 +62,8 @@ class Context::Impl {
 
   DecodePlan own(DecodePlan plan) const {
     plan.context_id = id_;
-    log(LogLevel::kInfo, fmt::format("plan: {} [{}], {} bytes of workspace", to_string(plan), plan.match_reason,
-                                     plan.workspace_bytes));
+    log(LogLevel::kInfo,
+        fmt::format("plan: {} [{}], {} bytes of workspace", to_string(plan), plan.match_reason, plan.workspace_bytes));
     return plan;
   }
 
@@ -125,7 +125,8 @@ class Context::Impl {
       throw Error(ErrorCode::kInvalidBuffer, "queue is not a valid cl_command_queue");
     }
     check_cl(clGetCommandQueueInfo(queue, CL_QUEUE_DEVICE, sizeof(device), &device, nullptr), "clGetCommandQueueInfo");
-    check_cl(clGetCommandQueueInfo(queue, CL_QUEUE_PROPERTIES, sizeof(properties), &properties, nullptr), "clGetCommandQueueInfo");
+    check_cl(clGetCommandQueueInfo(queue, CL_QUEUE_PROPERTIES, sizeof(properties), &properties, nullptr),
+             "clGetCommandQueueInfo");
     if (context != context_()) throw Error(ErrorCode::kInvalidBuffer, "queue belongs to another cl_context");
     if (device != device_()) throw Error(ErrorCode::kInvalidBuffer, "queue belongs to another device");
     return (properties & CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE) == 0;

@@ -17,8 +17,8 @@ std::vector<KernelArgument> arguments_of(Kernel kernel, const DecodeBuffers& b, 
   };
   switch (kernel) {
     case Kernel::kRoute:
-      for (const BufferView* view : {&b.q, &b.k, &b.kv_len, &b.page_table, &b.head_mask, &b.tau_offsets, &b.anchor, &b.workspace,
-                                     &b.statistics, &b.status}) {
+      for (const BufferView* view : {&b.q, &b.k, &b.kv_len, &b.page_table, &b.head_mask, &b.tau_offsets, &b.anchor,
+                                     &b.workspace, &b.statistics, &b.status}) {
         add(*view);
       }
       break;
@@ -63,12 +63,15 @@ std::size_t DecodeProgram::work_groups(Kernel kernel, std::int32_t batch) const 
   const DecodeProblem& p = plan_.problem;
   const std::size_t groups = static_cast<std::size_t>(batch) * static_cast<std::size_t>(p.num_kv_heads);
   switch (kernel) {
-    case Kernel::kRoute: return groups;
-    case Kernel::kSchedule: return 1;
+    case Kernel::kRoute:
+      return groups;
+    case Kernel::kSchedule:
+      return 1;
     case Kernel::kDecode:
       return plan_.variant.schedule == Schedule::kWorklist ? static_cast<std::size_t>(plan_.launch.workers)
                                                            : groups * static_cast<std::size_t>(plan_.launch.splits);
-    case Kernel::kCombine: return groups * static_cast<std::size_t>(p.group_size());
+    case Kernel::kCombine:
+      return groups * static_cast<std::size_t>(p.group_size());
   }
   return 0;
 }
@@ -100,8 +103,8 @@ void DecodeProgram::enqueue(cl_command_queue queue, bool in_order, const decode_
     const bool last = i + 1 == stages_.size();
     const bool wants_event = stages != nullptr || (last ? done != nullptr : !in_order);
     cl_event event = nullptr;
-    stage.compiled->launch(queue, arguments_of(stage.kernel, buffers, args), {work_groups(stage.kernel, args.batch), stage.work_items},
-                           before, wants_event ? &event : nullptr);
+    stage.compiled->launch(queue, arguments_of(stage.kernel, buffers, args),
+                           {work_groups(stage.kernel, args.batch), stage.work_items}, before, wants_event ? &event : nullptr);
     before.clear();
     if (event == nullptr) continue;
     if (stages != nullptr) {
