@@ -37,6 +37,17 @@ double enqueue_and_finish_us(Fixture& fixture, cl::CommandQueue& queue) {
   return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start).count();
 }
 
+// Brings the step's memory to the device: runtimes copy a new buffer at its first use, which is not the library's doing.
+void move_to_device(const DecodeBuffers& b, cl::CommandQueue& queue) {
+  std::vector<cl_mem> memory;
+  for (const BufferView* view : {&b.q, &b.k, &b.v, &b.kv_len, &b.out, &b.workspace, &b.lse, &b.statistics, &b.status}) {
+    if (view->memory != nullptr) memory.push_back(view->memory);
+  }
+  ASSERT_EQ(clEnqueueMigrateMemObjects(queue(), static_cast<cl_uint>(memory.size()), memory.data(), 0, 0, nullptr, nullptr),
+            CL_SUCCESS);
+  queue.finish();
+}
+
 // Steps of milliseconds, so that a busy machine's hiccups are small beside them and a lazy compilation is not; the best of
 // several fresh contexts counts.
 TEST(Lifetime, FirstStepIsNotSlow) {
@@ -47,6 +58,7 @@ TEST(Lifetime, FirstStepIsNotSlow) {
     Context context(test_device().context(), test_device().device());
     Fixture fixture(c, context);
     cl::CommandQueue queue = test_device().queue();
+    move_to_device(fixture.on_device.buffers, queue);
     const double first = enqueue_and_finish_us(fixture, queue);
     std::vector<double> later(21);
     for (double& time : later) time = enqueue_and_finish_us(fixture, queue);
