@@ -87,6 +87,7 @@ Trace read_trace(const nlohmann::json& description, const std::string& data_path
 
 std::vector<std::int32_t> Trace::kv_lens() const {
   std::vector<std::int32_t> lens;
+  lens.reserve(static_cast<std::size_t>(steps));
   for (std::int32_t step = 0; step < steps; ++step) lens.push_back(first_kv_len + step);
   return lens;
 }
