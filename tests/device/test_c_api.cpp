@@ -188,7 +188,7 @@ TEST(CApi, ProblemsOfEveryKindRoundTrip) {
   for (const char* text :
        {"f16 hq=8 hkv=2 d=128 b=3 kv=4096", "bf16/f16/f32 hq=3 hkv=3 d=40 b=1 kv=7 page=16 table_stride=9 keep=4,100",
         "f32 hq=4 hkv=2 d=64 b=2 kv=100 route=all near=0,0", "f32 hq=4 hkv=2 d=64 b=2 kv=100 route=mask near=3,12",
-        "f16 hq=4 hkv=2 d=64 b=2 kv=100 q_strides=80,640 out_strides=72,packed k_strides=128,packed,51200 "
+        "f16 hq=4 hkv=2 d=64 b=2 kv=100 q_strides=80,640 out_strides=72,320 k_strides=128,packed,51200 "
         "v_strides=64,8192,65536"}) {
     const PlanHandle plan = make_plan(context.get(), text);
     clsink_plan_info info;
