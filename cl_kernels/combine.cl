@@ -16,9 +16,13 @@ __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void combine(const __gl
                                                                       __global char *restrict status,
                                                                       const decode_args args) {
   const int group = (int)get_group_id(0) / GROUP_SIZE, j = (int)get_group_id(0) % GROUP_SIZE, lid = (int)get_local_id(0);
-  if (group >= num_groups_of(&args)) return;
-  const group_slots slots = load_slots(&args, kv_len, anchor, workspace, group, status_of(&args, status));
-  if (slots.count == 1) return;
+  // No early return: beside one, PoCL 3.1 lets work-item 0 decide for all whether a later loop runs.
+  group_slots slots;
+  slots.count = 1;
+  if (group < num_groups_of(&args)) {
+    slots = load_slots(&args, kv_len, anchor, workspace, group, status_of(&args, status));
+  }
+  const int unfinished = slots.count != 1;
 
   // Each lane merges every LANES-th partial; its loads depend on nothing but the slots, so that all are in flight at once.
   const __global float *partial_ml = partial_ml_in(&args, workspace), *partial_acc = partial_acc_in(&args, workspace);
@@ -26,7 +30,7 @@ __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void combine(const __gl
   float m = NO_MAXIMUM, l = 0.0f;
   float8 acc[PIECE_STEPS];
   UNROLL for (int n = 0; n < PIECE_STEPS; ++n) acc[n] = (float8)(0.0f);
-  for (int i = lane; i < slots.count && lane < LANES; i += LANES) {
+  for (int i = lane; unfinished && lane < LANES && i < slots.count; i += LANES) {
     const long partial = (long)slot_at(slots, i) * GROUP_SIZE + j;
     const float2 ml = vload2(partial, partial_ml);
     const float new_m = ml.y > 0.0f ? fmax(m, ml.x) : m;
@@ -56,13 +60,15 @@ __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void combine(const __gl
   l = 0.0f;
   for (int i = 0; i < LANES; ++i) l = fma(lane_l[i], exp2_nonpositive(lane_m[i] - m), l);
 
-  const float inverse = softmax_inverse(l);
-  const int sequence = group / args.num_kv_heads, q_head = group % args.num_kv_heads * GROUP_SIZE + j;
-  __global out_t *row = out_row(&args, out, sequence, q_head);
-  for (int d = lid; d < HEAD_DIM; d += WG) {
-    float sum = 0.0f;
-    for (int i = 0; i < LANES; ++i) sum = fma(lane_acc[i * HEAD_DIM + d], exp2_nonpositive(lane_m[i] - m), sum);
-    store_out(sum * inverse, row + d);
+  if (unfinished) {
+    const float inverse = softmax_inverse(l);
+    const int sequence = group / args.num_kv_heads, q_head = group % args.num_kv_heads * GROUP_SIZE + j;
+    __global out_t *row = out_row(&args, out, sequence, q_head);
+    for (int d = lid; d < HEAD_DIM; d += WG) {
+      float sum = 0.0f;
+      for (int i = 0; i < LANES; ++i) sum = fma(lane_acc[i * HEAD_DIM + d], exp2_nonpositive(lane_m[i] - m), sum);
+      store_out(sum * inverse, row + d);
+    }
+    if (lid == 0) write_lse(&args, lse, sequence, q_head, m, l);
   }
-  if (lid == 0) write_lse(&args, lse, sequence, q_head, m, l);
 }

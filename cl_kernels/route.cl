@@ -28,11 +28,12 @@ __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void route(
     const __global char *restrict tau_offsets, const __global char *restrict anchor, __global char *restrict workspace,
     __global char *restrict statistics, __global char *restrict status, const decode_args args) {
   const int group = (int)get_group_id(0), lid = (int)get_local_id(0);
-  if (group >= num_groups_of(&args)) return;
+  // No early return before the loop over heads: see schedule.cl.
+  const int inside = group < num_groups_of(&args);
   const int sequence = group / args.num_kv_heads, kv_head = group % args.num_kv_heads;
   __global int *status_word = status_of(&args, status);
-  const int length = load_kv_len(&args, kv_len, sequence, status_word);
-  const int anchor_token = load_anchor(&args, anchor, sequence, length, status_word);
+  const int length = inside ? load_kv_len(&args, kv_len, sequence, status_word) : 0;
+  const int anchor_token = inside ? load_anchor(&args, anchor, sequence, length, status_word) : 0;
   const int by_mask = args.policy == CLSINK_POLICY_MASK;
   const int scored = length > 0 && (!by_mask || (args.flags & CLSINK_HAS_STATISTICS));
 
@@ -48,7 +49,7 @@ __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void route(
     }
   }
   barrier(CLK_LOCAL_MEM_FENCE);
-  if (lid != 0) return;
+  if (lid != 0 || !inside) return;
 
   float sum = 0.0f, min_score = 0.0f, dot_sum = 0.0f;
   for (int j = 0; scored && j < GROUP_SIZE; ++j) {

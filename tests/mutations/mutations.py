@@ -66,10 +66,9 @@ MUTATIONS = [
             "  barrier(CLK_LOCAL_MEM_FENCE);  // row states are there; the head before has been read\n"),
     barrier("before the merged rows are read (simt)", "engines/simt.clh",
             "  barrier(CLK_LOCAL_MEM_FENCE);\n  return (float2)(m, l);\n"),
-    barrier("before the decision (route)", "route.cl", "  barrier(CLK_LOCAL_MEM_FENCE);\n  if (lid != 0) return;\n"),
+    barrier("before the decision (route)", "route.cl", "  barrier(CLK_LOCAL_MEM_FENCE);\n  if (lid != 0 || !inside) return;\n"),
     barrier("inside the scan (schedule)", "schedule.cl", FENCE + "    sums[lid] += before;\n"),
-    barrier("before the weights are read (combine)", "combine.cl", "    weights[lid] = weight;\n" + FENCE),
-    barrier("inside the sum (combine)", "combine.cl", "reduced[lid] += reduced[lid + half_wg];\n" + FENCE),
+    barrier("before the lanes are merged (combine)", "combine.cl", "  barrier(CLK_LOCAL_MEM_FENCE);\n  m = NO_MAXIMUM;\n"),
 
     # the rescaling of what was accumulated
     Mutation("accumulator not rescaled (simt)", "engines/simt.clh", "e->acc[j] *= e->rescale[row * GROUP_SIZE + j];",
@@ -79,7 +78,7 @@ MUTATIONS = [
              "store_floats(acc, 0, e->rows", dense(SIMT, **STEEP)),
     Mutation("accumulator not rescaled (cpu)", "engines/cpu.clh", "e->acc[j][d] *= rescale;", "(void)0;", dense(CPU, **STEEP)),
     Mutation("sum not rescaled (cpu)", "engines/cpu.clh", "e->l[j] *= rescale;", "(void)0;", dense(CPU, **STEEP)),
-    Mutation("partials merged without rescaling (combine)", "combine.cl", "weight = exp2_nonpositive(ml.x - m);",
+    Mutation("partials merged without rescaling (combine)", "combine.cl", "weight = ml.y > 0.0f ? exp2_nonpositive(ml.x - new_m) : 0.0f;",
              "weight = 1.0f;", dense(CPU) + dense(SIMT)),
 
     # token sets
