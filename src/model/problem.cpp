@@ -3,6 +3,9 @@
 
 #include <fmt/format.h>
 
+#include <initializer_list>
+#include <utility>
+
 #include "model/fields.hpp"
 
 namespace clsink {
@@ -11,13 +14,17 @@ namespace {
 constexpr Named<DType> kDTypes[] = {{DType::kF16, "f16"}, {DType::kBF16, "bf16"}, {DType::kF32, "f32"}};
 constexpr Named<Policy> kPolicies[] = {{Policy::kMean, "mean"}, {Policy::kAll, "all"}, {Policy::kHybrid, "hybrid"}};
 
+// Elements; a quarter of what 64-bit byte offsets of 4-byte elements reach.
+constexpr double kMaxSpan = 1LL << 59;
+
 bool known(DType dtype) { return dtype == DType::kF16 || dtype == DType::kBF16 || dtype == DType::kF32; }
 
 std::optional<std::string> invalid_sizes(const DecodeProblem& p) {
   if (!known(p.q_dtype)) return fmt::format("q_dtype is {}, not a known storage type", static_cast<int>(p.q_dtype));
   if (!known(p.kv_dtype)) return fmt::format("kv_dtype is {}, not a known storage type", static_cast<int>(p.kv_dtype));
   if (!known(p.out_dtype)) return fmt::format("out_dtype is {}, not a known storage type", static_cast<int>(p.out_dtype));
-  if (p.num_kv_heads < 1 || p.num_kv_heads > 65536) return fmt::format("num_kv_heads is {}, must be 1 to 65536", p.num_kv_heads);
+  if (p.num_kv_heads < 1 || p.num_kv_heads > 65536)
+    return fmt::format("num_kv_heads is {}, must be 1 to 65536", p.num_kv_heads);
   if (p.num_q_heads < 1 || p.num_q_heads % p.num_kv_heads != 0) {
     return fmt::format("num_q_heads is {}, must be a multiple of num_kv_heads ({})", p.num_q_heads, p.num_kv_heads);
   }
@@ -47,51 +54,9 @@ std::optional<std::string> invalid_set(const TokenSet& set, const char* field) {
 std::optional<std::string> invalid_stride(std::int64_t stride, DType dtype, const char* field) {
   if (stride == kPackedStride) return std::nullopt;
   if (stride < 0) return fmt::format("{} is {}, must not be negative", field, stride);
-  if (stride * size_of(dtype) % kRowAlignBytes != 0) {
+  if (stride % (kRowAlignBytes / size_of(dtype)) != 0) {
     return fmt::format("{} is {} elements of {} bytes, must be a multiple of {} bytes", field, stride, size_of(dtype),
                        kRowAlignBytes);
-  }
-  return std::nullopt;
-}
-
-std::optional<std::string> invalid_layout(const DecodeProblem& p) {
-  const struct {
-    std::int64_t stride;
-    DType dtype;
-    const char* field;
-  } strides[] = {
-      {p.q_strides.head, p.q_dtype, "q_strides.head"},
-      {p.q_strides.sequence, p.q_dtype, "q_strides.sequence"},
-      {p.out_strides.head, p.out_dtype, "out_strides.head"},
-      {p.out_strides.sequence, p.out_dtype, "out_strides.sequence"},
-      {p.kv_layout.k.token, p.kv_dtype, "kv_layout.k.token"},
-      {p.kv_layout.k.head, p.kv_dtype, "kv_layout.k.head"},
-      {p.kv_layout.k.block, p.kv_dtype, "kv_layout.k.block"},
-      {p.kv_layout.v.token, p.kv_dtype, "kv_layout.v.token"},
-      {p.kv_layout.v.head, p.kv_dtype, "kv_layout.v.head"},
-      {p.kv_layout.v.block, p.kv_dtype, "kv_layout.v.block"},
-  };
-  for (const auto& s : strides) {
-    if (auto reason = invalid_stride(s.stride, s.dtype, s.field)) return reason;
-  }
-  // Rows of out are written: they must not overlap.
-  if (p.out_strides.head != kPackedStride && p.num_q_heads > 1 && p.out_strides.head < p.head_dim) {
-    return fmt::format("out_strides.head is {}, rows of head_dim {} would overlap", p.out_strides.head, p.head_dim);
-  }
-  if (p.out_strides.sequence != kPackedStride && p.max_batch > 1 && p.out_strides.sequence < p.head_dim) {
-    return fmt::format("out_strides.sequence is {}, rows of head_dim {} would overlap", p.out_strides.sequence, p.head_dim);
-  }
-  if (p.kv_layout.page_size < 0) {
-    return fmt::format("kv_layout.page_size is {}, must be 0 (contiguous) or more", p.kv_layout.page_size);
-  }
-  if (p.kv_layout.is_paged()) {
-    const std::int64_t pages = (std::int64_t{p.max_kv_len} + p.kv_layout.page_size - 1) / p.kv_layout.page_size;
-    if (p.kv_layout.page_table_stride != 0 && p.kv_layout.page_table_stride < pages) {
-      return fmt::format("kv_layout.page_table_stride is {}, max_kv_len {} needs {} pages of {} tokens",
-                         p.kv_layout.page_table_stride, p.max_kv_len, pages, p.kv_layout.page_size);
-    }
-  } else if (p.kv_layout.page_table_stride != 0) {
-    return fmt::format("kv_layout.page_table_stride is {}, but the layout is contiguous", p.kv_layout.page_table_stride);
   }
   return std::nullopt;
 }
@@ -119,6 +84,81 @@ void fill_strides(DecodeProblem& p) {
   }
 }
 
+// Elements between the first and the last row along axes of (count, stride); in double, because it may exceed 64 bits.
+using Axis = std::pair<std::int64_t, std::int64_t>;
+double span(std::initializer_list<Axis> axes) {
+  double elements = 0;
+  for (const auto& [count, stride] : axes) elements += static_cast<double>(count - 1) * static_cast<double>(stride);
+  return elements;
+}
+
+// Offsets, also in bytes, must fit 64 bits.
+std::optional<std::string> invalid_span(const DecodeProblem& filled) {
+  const DecodeProblem& p = filled;
+  const KvLayout& kv = p.kv_layout;
+  const std::int64_t tokens = kv.is_paged() ? kv.page_size : p.max_kv_len, blocks = kv.is_paged() ? 1 : p.max_batch;
+  const struct {
+    double elements;
+    const char* field;
+  } spans[] = {
+      {span({{p.num_q_heads, p.q_strides.head}, {p.max_batch, p.q_strides.sequence}}), "q_strides"},
+      {span({{p.num_q_heads, p.out_strides.head}, {p.max_batch, p.out_strides.sequence}}), "out_strides"},
+      {span({{tokens, kv.k.token}, {p.num_kv_heads, kv.k.head}, {blocks, kv.k.block}}), "kv_layout.k"},
+      {span({{tokens, kv.v.token}, {p.num_kv_heads, kv.v.head}, {blocks, kv.v.block}}), "kv_layout.v"},
+      {span({{p.max_batch, kv.page_table_stride}}), "kv_layout.page_table_stride"},
+  };
+  for (const auto& s : spans) {
+    if (s.elements > kMaxSpan)
+      return fmt::format("{} spans {:.3g} elements, the limit is {:.3g}", s.field, s.elements, kMaxSpan);
+  }
+  return std::nullopt;
+}
+
+// Rows of out are written: either a sequence's heads lie between those of the next, or the other way round.
+std::optional<std::string> overlapping_out(const DecodeProblem& filled) {
+  const auto nested = [&](Axis inner, Axis outer) {
+    const std::int64_t inner_extent = (inner.first - 1) * inner.second + filled.head_dim;
+    return (inner.first == 1 || inner.second >= filled.head_dim) && (outer.first == 1 || outer.second >= inner_extent);
+  };
+  const Axis heads{filled.num_q_heads, filled.out_strides.head}, sequences{filled.max_batch, filled.out_strides.sequence};
+  if (nested(heads, sequences) || nested(sequences, heads)) return std::nullopt;
+  return fmt::format("out_strides.head {} and out_strides.sequence {}: rows of head_dim {} would overlap", heads.second,
+                     sequences.second, filled.head_dim);
+}
+
+std::optional<std::string> invalid_layout(const DecodeProblem& p) {
+  const struct {
+    std::int64_t stride;
+    DType dtype;
+    const char* field;
+  } strides[] = {
+      {p.q_strides.head, p.q_dtype, "q_strides.head"},        {p.q_strides.sequence, p.q_dtype, "q_strides.sequence"},
+      {p.out_strides.head, p.out_dtype, "out_strides.head"},  {p.out_strides.sequence, p.out_dtype, "out_strides.sequence"},
+      {p.kv_layout.k.token, p.kv_dtype, "kv_layout.k.token"}, {p.kv_layout.k.head, p.kv_dtype, "kv_layout.k.head"},
+      {p.kv_layout.k.block, p.kv_dtype, "kv_layout.k.block"}, {p.kv_layout.v.token, p.kv_dtype, "kv_layout.v.token"},
+      {p.kv_layout.v.head, p.kv_dtype, "kv_layout.v.head"},   {p.kv_layout.v.block, p.kv_dtype, "kv_layout.v.block"},
+  };
+  for (const auto& s : strides) {
+    if (auto reason = invalid_stride(s.stride, s.dtype, s.field)) return reason;
+  }
+  if (p.kv_layout.page_size < 0) {
+    return fmt::format("kv_layout.page_size is {}, must be 0 (contiguous) or more", p.kv_layout.page_size);
+  }
+  if (p.kv_layout.is_paged()) {
+    const std::int64_t pages = (std::int64_t{p.max_kv_len} + p.kv_layout.page_size - 1) / p.kv_layout.page_size;
+    if (p.kv_layout.page_table_stride != 0 && p.kv_layout.page_table_stride < pages) {
+      return fmt::format("kv_layout.page_table_stride is {}, max_kv_len {} needs {} pages of {} tokens",
+                         p.kv_layout.page_table_stride, p.max_kv_len, pages, p.kv_layout.page_size);
+    }
+  } else if (p.kv_layout.page_table_stride != 0) {
+    return fmt::format("kv_layout.page_table_stride is {}, but the layout is contiguous", p.kv_layout.page_table_stride);
+  }
+  DecodeProblem filled = p;
+  fill_strides(filled);
+  if (auto reason = invalid_span(filled)) return reason;
+  return overlapping_out(filled);
+}
+
 }  // namespace
 
 const char* to_string(DType dtype) { return name_of(kDTypes, dtype).data(); }
@@ -144,6 +184,7 @@ DecodeProblem resolve(const DecodeProblem& problem) {
   if (auto reason = invalid_reason(problem)) throw Error(ErrorCode::kInvalidProblem, *reason);
   DecodeProblem p = problem;
   if (!p.routing.enabled) p.routing = SinkRouting{};
+  if (p.routing.score == Score::kMask) p.routing.policy = SinkRouting{}.policy;  // a mask needs none
   fill_strides(p);
   return p;
 }
@@ -155,8 +196,10 @@ struct IntField {
   const char* key;
   std::int32_t DecodeProblem::*member;
 };
-constexpr IntField kIntFields[] = {{"hq", &DecodeProblem::num_q_heads}, {"hkv", &DecodeProblem::num_kv_heads},
-                                   {"d", &DecodeProblem::head_dim},     {"b", &DecodeProblem::max_batch},
+constexpr IntField kIntFields[] = {{"hq", &DecodeProblem::num_q_heads},
+                                   {"hkv", &DecodeProblem::num_kv_heads},
+                                   {"d", &DecodeProblem::head_dim},
+                                   {"b", &DecodeProblem::max_batch},
                                    {"kv", &DecodeProblem::max_kv_len}};
 
 std::string set_text(const TokenSet& set) {
@@ -286,6 +329,7 @@ DecodeProblem parse_problem(const std::string& text) {
   DecodeProblem p;
   parse_dtypes(words[0], p);
   std::vector<std::string_view> keys;
+  bool has_near = false;
   for (std::size_t i = 1; i < words.size(); ++i) {
     const KeyValue field = parse_key_value(words[i], "problem");
     for (const auto& key : keys) {
@@ -293,7 +337,9 @@ DecodeProblem parse_problem(const std::string& text) {
     }
     keys.push_back(field.key);
     parse_field(field, p);
+    has_near = has_near || field.key == "near";
   }
+  if (has_near && !p.routing.enabled) throw Error(ErrorCode::kInvalidProblem, "problem field 'near' needs 'route'");
   return p;
 }
 
