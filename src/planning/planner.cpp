@@ -63,14 +63,13 @@ void spread_work(DecodePlan& plan, const DeviceFacts& facts) {
   const DecodeProblem& p = plan.problem;
   LaunchSpec& launch = plan.launch;
   const std::int64_t groups = std::int64_t{p.max_batch} * p.num_kv_heads, tiles = max_tiles(p, plan.variant);
-  const std::int64_t wanted = std::int64_t{std::max(facts.compute_units, 1)} * launch.tuning.workers_per_cu;
+  const std::int64_t wanted =
+      std::min(std::int64_t{std::max(facts.compute_units, 1)} * launch.tuning.workers_per_cu, kMaxWorkers);
   if (plan.variant.schedule == Schedule::kWorklist) {
     launch.splits = 1;
-    launch.workers = static_cast<std::int32_t>(std::clamp<std::int64_t>(
-        ceil_div(groups * tiles, launch.tuning.min_tiles), 1, std::min<std::int64_t>(wanted, kMaxWorkers)));
+    launch.workers = static_cast<std::int32_t>(std::min(ceil_div(groups * tiles, launch.tuning.min_tiles), wanted));
   } else {
-    const std::int64_t most = std::min(ceil_div(tiles, launch.tuning.min_tiles), kMaxWorkers);
-    launch.splits = static_cast<std::int32_t>(std::clamp<std::int64_t>(ceil_div(wanted, groups), 1, most));
+    launch.splits = static_cast<std::int32_t>(std::min(ceil_div(wanted, groups), ceil_div(tiles, launch.tuning.min_tiles)));
     launch.workers = static_cast<std::int32_t>(groups * launch.splits);
   }
 }
