@@ -51,6 +51,9 @@ TuningDevice parse_device(std::string_view text) {
       device.vendor = unquoted(field.value);
     } else if (field.key == "class") {
       device.device_class = unquoted(field.value);
+      if (device.device_class != "*" && device.device_class != "cpu" && device.device_class != "gpu") {
+        throw Error(ErrorCode::kInvalidProblem, fmt::format("class is '{}', known are cpu, gpu, *", device.device_class));
+      }
     } else if (field.key == "driver") {
       device.driver = unquoted(field.value);
     } else if (field.key != "date" && field.key != "clsink") {  // for people
@@ -78,9 +81,14 @@ TuningRow parse_row(std::string_view text) {
   if (parts.size() < 3) throw Error(ErrorCode::kInvalidProblem, "a row is: problem class | variant | launch [| remarks]");
   TuningRow row;
   const auto words = split(trim(parts[0]), ' ');
+  std::vector<std::string_view> keys;
   for (std::size_t i = 0; i < words.size(); ++i) {
     const std::string_view word = words[i];
     const std::string_view key = word.substr(0, word.find_first_of("=<"));
+    if (std::find(keys.begin(), keys.end(), key) != keys.end()) {
+      throw Error(ErrorCode::kInvalidProblem, fmt::format("class field '{}' is given twice", key));
+    }
+    keys.push_back(key);
     if (i == 0) {
       if (word != "*") row.kv_dtype = parse_problem(std::string(word)).kv_dtype;
     } else if (key == "d") {
@@ -137,7 +145,8 @@ bool admits(const TuningRow& row, const DecodeProblem& p) {
     return bound.kind != TuningBound::Kind::kAtMost || bound.admits(value);
   };
   return (!row.kv_dtype || *row.kv_dtype == p.kv_dtype) && row.head_dim.admits(p.head_dim) &&
-         row.group_size.admits(p.group_size()) && row.routed.admits(p.routing.enabled ? 1 : 0) && soft(row.batch, p.max_batch) && soft(row.kv_len, p.max_kv_len);
+         row.group_size.admits(p.group_size()) && row.routed.admits(p.routing.enabled ? 1 : 0) &&
+         soft(row.batch, p.max_batch) && soft(row.kv_len, p.max_kv_len);
 }
 
 }  // namespace
