@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which tuning row a device and a problem get, and what is said about it; and that the built-in rows reach everything.
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "model/problem.hpp"
+#include "model/variant.hpp"
+#include "planning/device_family.hpp"
+#include "planning/fits.hpp"
+#include "planning/planner.hpp"
+#include "planning/tuning_db.hpp"
+#include "planning_devices.hpp"
+
+namespace clsink {
+namespace {
+
+// A row that is recognised by its workers_per_cu.
+std::string row(const std::string& row_class, int mark,
+                const std::string& variant = "simt schedule=static wg=64 tile_kv=16 vec=4") {
+  return row_class + " | " + variant + " | workers_per_cu=" + std::to_string(mark) + " min_tiles=1\n";
+}
+
+TuningDb db_of(const std::string& body) {
+  TuningDb db;
+  db.add("x.tune", "# clsink tuning db 1\n" + body);
+  return db;
+}
+
+int mark_of(const TuningDb& db, const DeviceFacts& facts, const std::string& problem) {
+  const TuningDb::Match match = db.find(facts, parse_problem(problem));
+  return match.row ? match.row->tuning.workers_per_cu : 0;
+}
+
+const char* const kProblem = "f16 hq=8 hkv=2 d=64 b=4 kv=1000";
+
+TEST(DeviceFamily, FromPlatformThenVendor) {
+  const auto family = [](const DeviceFacts& facts) {
+    const DeviceFamily f = device_family(facts);
+    return f.vendor + " " + f.device_class;
+  };
+  EXPECT_EQ(family(nvidia_gpu()), "nvidia gpu");
+  EXPECT_EQ(family(amd_gpu()), "amd gpu");
+  EXPECT_EQ(family(intel_gpu()), "intel gpu");
+  EXPECT_EQ(family(smallest_gpu()), "unknown gpu");
+  EXPECT_EQ(family(pocl_cpu()), "pocl cpu");  // though its vendor is the CPU's maker
+  EXPECT_EQ(family(invented_gpu("NVIDIA H100", "NVIDIA Corporation", "Portable Computing Language")), "pocl gpu");
+  EXPECT_EQ(family(invented_gpu("radeonsi", "AMD", "rusticl")), "mesa gpu");
+  EXPECT_EQ(family(invented_gpu("GeForce", "nvidia corporation", "")), "nvidia gpu");
+}
+
+TEST(Lookup, DeviceBeforeFamilyBeforeVendorBeforeGeneric) {
+  const std::string generic = "device \"*\"\n" + row("*", 1), vendor = "device \"*\" vendor=nvidia\n" + row("*", 2),
+                    family = "device \"NVIDIA H100*\"\n" + row("*", 3),
+                    device = "device \"NVIDIA H100 80GB HBM3\"\n" + row("*", 4);
+  const struct {
+    std::string body;
+    int mark;
+    MatchLevel level;
+    const char* said;
+  } cases[] = {
+      {generic, 1, MatchLevel::kGeneric, "generic row x.tune:3"},
+      {generic + vendor, 2, MatchLevel::kVendor, "vendor row x.tune:5"},
+      {generic + vendor + family, 3, MatchLevel::kFamily, "family row x.tune:7"},
+      {generic + vendor + family + device, 4, MatchLevel::kDevice, "device row x.tune:9"},
+      {device + family + vendor + generic, 4, MatchLevel::kDevice, "device row x.tune:3"},
+      {family + generic + vendor, 3, MatchLevel::kFamily, "family row x.tune:3"},
+  };
+  for (const auto& c : cases) {
+    const TuningDb db = db_of(c.body);
+    const TuningDb::Match match = db.find(nvidia_gpu(), parse_problem(kProblem));
+    ASSERT_NE(match.row, nullptr);
+    EXPECT_EQ(match.row->tuning.workers_per_cu, c.mark);
+    EXPECT_EQ(match.level, c.level);
+    EXPECT_NE(match.reason.find(c.said), std::string::npos) << match.reason;
+    EXPECT_NE(match.reason.find("nvidia gpu"), std::string::npos) << match.reason;
+  }
+}
+
+TEST(Lookup, OthersRowsDoNotReach) {
+  const struct {
+    const char* device;
+    bool reaches;
+  } cases[] = {
+      {"\"NVIDIA H100 80GB HBM3\"", true},
+      {"\"NVIDIA H100\"", false},
+      {"\"NVIDIA A100*\"", false},
+      {"\"NVIDIA*\"", true},
+      {"\"*\" vendor=amd", false},
+      {"\"*\" class=cpu", false},
+      {"\"*\" class=gpu", true},
+      {"\"*\" vendor=nvidia class=cpu", false},
+      {"\"NVIDIA*\" vendor=amd", false},
+      {"\"NVIDIA*\" class=cpu", false},
+      {"\"NVIDIA H100 80GB HBM3 XXL*\"", false},
+  };
+  for (const auto& c : cases) {
+    const TuningDb db = db_of("device " + std::string(c.device) + "\n" + row("*", 1));
+    const TuningDb::Match match = db.find(nvidia_gpu(), parse_problem(kProblem));
+    EXPECT_EQ(match.row != nullptr, c.reaches) << c.device;
+    if (!c.reaches) {
+      EXPECT_NE(match.reason.find("no tuning row fits a nvidia gpu"), std::string::npos) << match.reason;
+    }
+  }
+}
+
+TEST(Lookup, ExactClassesBeforeLooseOnes) {
+  const TuningDb db = db_of("device \"*\"\n" + row("*", 1) + row("f16", 2) + row("f16 d<=128", 3) + row("f16 d=64", 4) +
+                            row("f16 d=64 g<=8", 5) + row("f16 d=64 g=4", 6));
+  EXPECT_EQ(mark_of(db, nvidia_gpu(), "f32 hq=8 hkv=2 d=64 b=4 kv=1000"), 1);
+  EXPECT_EQ(mark_of(db, nvidia_gpu(), "f16 hq=8 hkv=2 d=192 b=4 kv=1000"), 2);
+  EXPECT_EQ(mark_of(db, nvidia_gpu(), "f16 hq=8 hkv=2 d=128 b=4 kv=1000"), 3);
+  EXPECT_EQ(mark_of(db, nvidia_gpu(), "f16 hq=32 hkv=2 d=64 b=4 kv=1000"), 4);
+  EXPECT_EQ(mark_of(db, nvidia_gpu(), "f16 hq=2 hkv=2 d=64 b=4 kv=1000"), 5);
+  EXPECT_EQ(mark_of(db, nvidia_gpu(), "f16 hq=8 hkv=2 d=64 b=4 kv=1000"), 6);
+}
+
+TEST(Lookup, AmongEqualsTheFirstRow) {
+  const TuningDb db = db_of("device \"*\"\n" + row("* d<=128", 1) + row("* d<=64", 2) + row("* g<=4", 3));
+  EXPECT_EQ(mark_of(db, nvidia_gpu(), kProblem), 1);
+}
+
+TEST(Lookup, NearestBatchAndLengthInPowersOfTwo) {
+  const TuningDb lengths = db_of("device \"*\"\n" + row("* kv=1024", 1) + row("* kv=16384", 2) + row("* kv=131072", 3));
+  const auto by_length = [&](int kv) {
+    return mark_of(lengths, nvidia_gpu(), "f16 hq=8 hkv=2 d=64 b=4 kv=" + std::to_string(kv));
+  };
+  EXPECT_EQ(by_length(1), 1);
+  EXPECT_EQ(by_length(1024), 1);
+  EXPECT_EQ(by_length(4095), 1);  // 4096 is the middle in powers of two, 8704 would be in tokens
+  EXPECT_EQ(by_length(4097), 2);
+  EXPECT_EQ(by_length(46000), 2);
+  EXPECT_EQ(by_length(46400), 3);
+  EXPECT_EQ(by_length(1 << 30), 3);
+
+  const TuningDb both = db_of("device \"*\"\n" + row("* b=1 kv=1024", 1) + row("* b=64 kv=1024", 2) + row("* b=1 kv=65536", 3));
+  const auto by_both = [&](int b, int kv) {
+    return mark_of(both, nvidia_gpu(), "f16 hq=8 hkv=2 d=64 b=" + std::to_string(b) + " kv=" + std::to_string(kv));
+  };
+  EXPECT_EQ(by_both(7, 1024), 1);
+  EXPECT_EQ(by_both(9, 1024), 2);
+  EXPECT_EQ(by_both(2, 65536), 3);
+  EXPECT_EQ(by_both(64, 65536), 2);  // 6 powers of two from each of rows 2 and 3: the first
+  EXPECT_EQ(by_both(32, 65536), 3);  // 7 from row 2, 5 from row 3
+  EXPECT_EQ(by_both(64, 32768), 2);
+}
+
+TEST(Lookup, LevelsCountMoreThanNearness) {
+  const TuningDb db =
+      db_of("device \"*\"\n" + row("f16 d=64 g=4 b=4 kv=1000", 1) + "device \"NVIDIA*\"\n" + row("* kv=1000000", 2));
+  EXPECT_EQ(mark_of(db, nvidia_gpu(), kProblem), 2);
+}
+
+TEST(Lookup, MisfitsArePassedOverWithTheReason) {
+  const std::string wide = "simt schedule=static wg=128 tile_kv=16 vec=4";
+  const TuningDb db = db_of("device \"Tiny\"\n" + row("*", 1, wide) + row("*", 2, wide) + "device \"*\"\n" + row("*", 3));
+  const TuningDb::Match match = db.find(smallest_gpu(), parse_problem(kProblem));
+  ASSERT_NE(match.row, nullptr);
+  EXPECT_EQ(match.row->tuning.workers_per_cu, 3);
+  EXPECT_EQ(match.level, MatchLevel::kGeneric);
+  EXPECT_NE(match.reason.find("passed over x.tune:3: wg is 128, the device's limit is 64"), std::string::npos) << match.reason;
+
+  const TuningDb none = db_of("device \"*\"\n" + row("*", 1, wide));
+  const TuningDb::Match nothing = none.find(smallest_gpu(), parse_problem(kProblem));
+  EXPECT_EQ(nothing.row, nullptr);
+  EXPECT_NE(nothing.reason.find("no tuning row fits a unknown gpu device; passed over x.tune:3"), std::string::npos)
+      << nothing.reason;
+}
+
+TEST(Lookup, AnotherDriverIsSaid) {
+  const TuningDb db = db_of("device \"NVIDIA H100 80GB HBM3\" driver=\"550.54\"\n" + row("*", 1));
+  DeviceFacts facts = nvidia_gpu();
+  facts.driver = "560.1";
+  const std::string other = db.find(facts, parse_problem(kProblem)).reason;
+  EXPECT_NE(other.find("measured with driver 550.54, this is 560.1"), std::string::npos) << other;
+  facts.driver = "550.54";
+  const std::string same = db.find(facts, parse_problem(kProblem)).reason;
+  EXPECT_EQ(same.find("driver"), std::string::npos) << same;
+  const TuningDb unnamed = db_of("device \"*\"\n" + row("*", 1));
+  EXPECT_EQ(unnamed.find(facts, parse_problem(kProblem)).reason.find("driver"), std::string::npos);
+}
+
+// Every problem that is valid finds a row on every device that a caller may bring.
+TEST(BuiltinRows, ReachEverySupportedProblem) {
+  std::size_t plans = 0;
+  for (const DeviceFacts& facts : invented_devices()) {
+    for (int head_dim = kMinHeadDim; head_dim <= kMaxHeadDim; head_dim += 8) {
+      for (int group = 1; group <= kMaxGroupSize; ++group) {
+        for (const DType dtype : {DType::kF16, DType::kBF16, DType::kF32}) {
+          for (const bool routed : {false, true}) {
+            for (const int batch : {1, 64}) {
+              DecodeProblem problem;
+              problem.kv_dtype = dtype;
+              problem.num_kv_heads = 2;
+              problem.num_q_heads = 2 * group;
+              problem.head_dim = head_dim;
+              problem.max_batch = batch;
+              problem.max_kv_len = 8192;
+              if (routed) problem.routing = SinkRouting::cosine(Policy::kMean);
+              const auto reason = unsupported_reason(facts, problem, builtin_tuning_db());
+              ASSERT_FALSE(reason) << facts.name << ", " << to_string(problem) << ": " << *reason;
+              const DecodePlan plan = make_plan(facts, problem, builtin_tuning_db());
+              ASSERT_FALSE(misfit_reason(facts, problem, plan.variant)) << facts.name << ", " << to_string(plan);
+              ++plans;
+            }
+          }
+        }
+      }
+    }
+  }
+  EXPECT_EQ(plans, 5U * 29 * 16 * 3 * 2 * 2);
+}
+
+TEST(BuiltinRows, EnginesForTheirDevices) {
+  for (const DeviceFacts& facts : invented_devices()) {
+    const DecodePlan plan = make_plan(facts, parse_problem(kProblem), builtin_tuning_db());
+    EXPECT_STREQ(to_string(plan.variant.engine), facts.is_cpu ? "cpu" : "simt") << facts.name;
+    EXPECT_FALSE(plan.match_reason.empty());
+  }
+}
+
+}  // namespace
+}  // namespace clsink
