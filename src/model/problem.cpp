@@ -15,7 +15,7 @@ constexpr Named<DType> kDTypes[] = {{DType::kF16, "f16"}, {DType::kBF16, "bf16"}
 constexpr Named<Policy> kPolicies[] = {{Policy::kMean, "mean"}, {Policy::kAll, "all"}, {Policy::kHybrid, "hybrid"}};
 
 // Elements; a quarter of what 64-bit byte offsets of 4-byte elements reach.
-constexpr double kMaxSpan = 1LL << 59;
+constexpr double kMaxSpan = 0x1p59;
 
 bool known(DType dtype) { return dtype == DType::kF16 || dtype == DType::kBF16 || dtype == DType::kF32; }
 
