@@ -234,7 +234,7 @@ Readback DeviceCase::read(cl::CommandQueue& queue) {
         row / problem_.num_q_heads * problem_.out_strides.sequence + row % problem_.num_q_heads * problem_.out_strides.head;
     const std::size_t begin = kGuardBytes + static_cast<std::size_t>(at * element);
     load_row(problem_.out_dtype, bytes.data() + begin, head_dim, &got.out[static_cast<std::size_t>(row) * head_dim]);
-    mask(bytes, begin, static_cast<std::size_t>(head_dim * element));
+    mask(bytes, begin, static_cast<std::size_t>(head_dim) * static_cast<std::size_t>(element));
   }
   report_damage("out", bytes, got);
   bytes = fetch(queue, workspace_);

@@ -182,7 +182,7 @@ Case make_case(const Row& row, std::uint32_t seed) {
   const auto take = [&rest](const char* axis, const char* otherwise) {
     const auto found = rest.find(axis);
     if (found == rest.end()) return std::string(otherwise);
-    const std::string value = found->second;
+    std::string value = found->second;
     rest.erase(found);
     return value;
   };
