@@ -81,7 +81,8 @@ struct ContextOptions {
 };
 
 /// Adopts the caller's OpenCL context and device (both are retained). Any number of threads and queues may use one
-/// Context at once. Destroying it, or a plan, with work in flight is safe. All functions throw Error.
+/// Context at once. Destroying it, or a plan, with work in flight is safe. All functions throw Error, or
+/// std::bad_alloc.
 class CLSINK_API Context {
  public:
   Context(cl_context context, cl_device_id device, ContextOptions options = {});
@@ -105,6 +106,14 @@ class CLSINK_API Context {
   DecodePlan plan_from_text(const std::string& text) const;
   /// Every variant that may run the problem here, for tests and tuning.
   std::vector<DecodeVariant> variants(const DecodeProblem& problem) const;
+
+  /// The kernels of a step at max_batch, in launch order.
+  struct KernelLaunch {
+    const char* kernel;
+    std::size_t work_groups;
+    std::size_t work_items;  ///< of a work-group
+  };
+  std::vector<KernelLaunch> launches(const DecodePlan& plan) const;
 
   /// Compiles all that the plan needs and launches each kernel once without work on a queue of its own, so that
   /// nothing is left lazy. Blocks. Preparing again is cheap.

@@ -18,21 +18,18 @@ struct PlanArguments {
   bool json = false;
 };
 
-// Work-groups of a step at max_batch, in launch order. What a work-group of the small kernels is, is theirs to choose.
-nlohmann::json launches_of(const DecodePlan& plan) {
-  const std::int64_t groups = std::int64_t{plan.problem.max_batch} * plan.problem.num_kv_heads;
+nlohmann::json launches_of(const Context& context, const DecodePlan& plan) {
   nlohmann::json launches = nlohmann::json::array();
-  if (plan.problem.routing.enabled) launches.push_back({{"kernel", "route"}, {"work_groups", groups}});
-  if (plan.variant.schedule == Schedule::kWorklist) launches.push_back({{"kernel", "schedule"}, {"work_groups", 1}});
-  launches.push_back({{"kernel", "decode"},
-                      {"work_groups", plan.launch.workers},
-                      {"local_size", plan.variant.wg},
-                      {"global_size", std::int64_t{plan.launch.workers} * plan.variant.wg}});
-  launches.push_back({{"kernel", "combine"}, {"work_groups", groups * plan.problem.group_size()}});
+  for (const Context::KernelLaunch& launch : context.launches(plan)) {
+    launches.push_back({{"kernel", launch.kernel},
+                        {"work_groups", launch.work_groups},
+                        {"local_size", launch.work_items},
+                        {"global_size", launch.work_groups * launch.work_items}});
+  }
   return launches;
 }
 
-nlohmann::json to_json(const DecodePlan& plan, const std::string& device) {
+nlohmann::json to_json(const Context& context, const DecodePlan& plan, const std::string& device) {
   return {{"device", device},
           {"problem", to_string(plan.problem)},
           {"variant", to_string(plan.variant)},
@@ -41,7 +38,7 @@ nlohmann::json to_json(const DecodePlan& plan, const std::string& device) {
           {"match_reason", plan.match_reason},
           {"workers", plan.launch.workers},
           {"splits", plan.launch.splits},
-          {"launches", launches_of(plan)},
+          {"launches", launches_of(context, plan)},
           {"workspace_bytes", plan.workspace_bytes},
           {"dense_step_bytes", bytes_to_read(plan.problem, {})}};
 }
@@ -53,12 +50,8 @@ void print_plan(const nlohmann::json& plan) {
   fmt::print("workers    {}{}\n", plan["workers"].get<int>(),
              plan["splits"].get<int>() > 1 ? fmt::format(", {} for each group", plan["splits"].get<int>()) : "");
   for (const nlohmann::json& launch : plan["launches"]) {
-    fmt::print("launch     {:<9} {} work-groups", launch["kernel"].get<std::string>(),
-               launch["work_groups"].get<std::int64_t>());
-    if (launch.contains("local_size")) {
-      fmt::print(" of {}: global size {}", launch["local_size"].get<int>(), launch["global_size"].get<std::int64_t>());
-    }
-    fmt::print("\n");
+    fmt::print("launch     {:<9} {} work-groups of {}\n", launch["kernel"].get<std::string>(),
+               launch["work_groups"].get<std::int64_t>(), launch["local_size"].get<int>());
   }
   fmt::print("workspace  {} bytes, whatever the context length\n", plan["workspace_bytes"].get<std::int64_t>());
   fmt::print("a step in which nothing is routed must read {} bytes ({})\n", plan["dense_step_bytes"].get<std::int64_t>(),
@@ -73,7 +66,7 @@ int run_plan(const PlanArguments& arguments) {
   const Context context(opencl.context(), opencl.device());
   const DecodePlan plan =
       arguments.variant.empty() ? context.plan(problem) : context.plan(problem, parse_variant(arguments.variant));
-  const nlohmann::json result = to_json(plan, opencl.name);
+  const nlohmann::json result = to_json(context, plan, opencl.name);
   if (arguments.json) {
     fmt::print("{}\n", result.dump(2));
   } else {

@@ -130,4 +130,21 @@ DecodePlan make_plan(const DeviceFacts& facts, const DecodeProblem& problem, con
   return plan;
 }
 
+std::size_t work_groups(const DecodePlan& plan, Kernel kernel, std::int32_t batch) {
+  const DecodeProblem& p = plan.problem;
+  const std::size_t groups = static_cast<std::size_t>(batch) * static_cast<std::size_t>(p.num_kv_heads);
+  switch (kernel) {
+    case Kernel::kRoute:
+      return groups;
+    case Kernel::kSchedule:
+      return 1;
+    case Kernel::kDecode:
+      return plan.variant.schedule == Schedule::kWorklist ? static_cast<std::size_t>(plan.launch.workers)
+                                                          : groups * static_cast<std::size_t>(plan.launch.splits);
+    case Kernel::kCombine:
+      return groups * static_cast<std::size_t>(p.group_size());
+  }
+  return 0;
+}
+
 }  // namespace clsink

@@ -8,6 +8,7 @@
 #include <clsink/device.hpp>
 #include <clsink/plan.hpp>
 
+#include "model/program_spec.hpp"
 #include "planning/tuning_db.hpp"
 
 namespace clsink {
@@ -21,5 +22,8 @@ DecodePlan make_plan(const DeviceFacts& facts, const DecodeProblem& problem, con
 /// The caller's variant; without `tuning`, that of the row that would have been chosen for the same engine.
 DecodePlan make_plan(const DeviceFacts& facts, const DecodeProblem& problem, const TuningDb& db, const DecodeVariant& variant,
                      const std::optional<LaunchTuning>& tuning);
+
+/// Work-groups of one kernel of a step with `batch` sequences.
+std::size_t work_groups(const DecodePlan& plan, Kernel kernel, std::int32_t batch);
 
 }  // namespace clsink

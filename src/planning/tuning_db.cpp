@@ -130,6 +130,8 @@ Rank rank_of(const TuningRow& row, MatchLevel level, const DecodeProblem& p, std
   for (const TuningBound* bound : {&row.head_dim, &row.group_size}) {
     loose += bound->kind == TuningBound::Kind::kExact ? 0 : bound->kind == TuningBound::Kind::kAtMost ? 1 : 2;
   }
+  const auto exact = [](const TuningBound& bound) { return bound.kind == TuningBound::Kind::kExact; };
+  if (!exact(row.batch) && !exact(row.kv_len)) ++loose;  // a row that was measured somewhere goes before one that was not
   double distance = 0;
   const std::pair<const TuningBound*, std::int32_t> soft[] = {{&row.batch, p.max_batch}, {&row.kv_len, p.max_kv_len}};
   for (const auto& [bound, value] : soft) {

@@ -176,6 +176,15 @@ std::vector<DecodeVariant> Context::variants(const DecodeProblem& problem) const
   return fitting_variants(impl_->facts(), resolve(problem));
 }
 
+std::vector<Context::KernelLaunch> Context::launches(const DecodePlan& plan) const {
+  std::vector<KernelLaunch> launches;
+  for (const ProgramSpec& spec : program_specs(plan, !device().is_cpu, device().max_work_group_size)) {
+    launches.push_back(
+        {to_string(spec.kernel), work_groups(plan, spec.kernel, plan.problem.max_batch), static_cast<std::size_t>(spec.wg)});
+  }
+  return launches;
+}
+
 void Context::prepare(const DecodePlan& plan) { impl_->prepare(plan); }
 
 void Context::enqueue(cl_command_queue queue, const DecodePlan& plan, const DecodeBuffers& buffers, const DecodeStep& step,

@@ -3,6 +3,7 @@
 
 #include "model/program_spec.hpp"
 #include "ocl/ocl_error.hpp"
+#include "planning/planner.hpp"
 #include "runtime/buffers.hpp"
 
 namespace clsink {
@@ -59,23 +60,6 @@ DecodeProgram::DecodeProgram(DecodePlan plan, const DeviceFacts& facts, ProgramC
   }
 }
 
-std::size_t DecodeProgram::work_groups(Kernel kernel, std::int32_t batch) const {
-  const DecodeProblem& p = plan_.problem;
-  const std::size_t groups = static_cast<std::size_t>(batch) * static_cast<std::size_t>(p.num_kv_heads);
-  switch (kernel) {
-    case Kernel::kRoute:
-      return groups;
-    case Kernel::kSchedule:
-      return 1;
-    case Kernel::kDecode:
-      return plan_.variant.schedule == Schedule::kWorklist ? static_cast<std::size_t>(plan_.launch.workers)
-                                                           : groups * static_cast<std::size_t>(plan_.launch.splits);
-    case Kernel::kCombine:
-      return groups * static_cast<std::size_t>(p.group_size());
-  }
-  return 0;
-}
-
 void DecodeProgram::warm_up(const cl::Context& context, const cl::Device& device) const {
   try {
     const cl::CommandQueue queue(context, device);
@@ -85,7 +69,7 @@ void DecodeProgram::warm_up(const cl::Context& context, const cl::Device& device
     const decode_args args = describe_plan(plan_);  // batch 0: the kernels return before they touch memory
     for (const Stage& stage : stages_) {
       stage.compiled->launch(queue(), arguments_of(stage.kernel, buffers, args),
-                             {work_groups(stage.kernel, plan_.problem.max_batch), stage.work_items}, {}, nullptr);
+                             {work_groups(plan_, stage.kernel, plan_.problem.max_batch), stage.work_items}, {}, nullptr);
     }
     queue.finish();
   } catch (const cl::Error& error) {
@@ -104,7 +88,8 @@ void DecodeProgram::enqueue(cl_command_queue queue, bool in_order, const decode_
     const bool wants_event = stages != nullptr || (last ? done != nullptr : !in_order);
     cl_event event = nullptr;
     stage.compiled->launch(queue, arguments_of(stage.kernel, buffers, args),
-                           {work_groups(stage.kernel, args.batch), stage.work_items}, before, wants_event ? &event : nullptr);
+                           {work_groups(plan_, stage.kernel, args.batch), stage.work_items}, before,
+                           wants_event ? &event : nullptr);
     before.clear();
     if (event == nullptr) continue;
     if (stages != nullptr) {

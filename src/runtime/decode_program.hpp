@@ -33,7 +33,6 @@ class DecodeProgram {
     std::size_t work_items;
     std::shared_ptr<CompiledKernel> compiled;
   };
-  std::size_t work_groups(Kernel kernel, std::int32_t batch) const;
 
   DecodePlan plan_;
   std::vector<Stage> stages_;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/program_cache.hpp"
 
+#include <clsink/error.hpp>
+
 namespace clsink {
 
 extern const std::string_view k_route_source;
@@ -22,12 +24,27 @@ std::string_view kernel_source(Kernel kernel) {
   return {};
 }
 
+namespace {
+
+// What the compiler refused it refuses again; memory may be there next time.
+bool is_final(const std::exception_ptr& failure) {
+  try {
+    std::rethrow_exception(failure);
+  } catch (const Error& error) {
+    return error.code() == ErrorCode::kBuildFailed;
+  } catch (...) {
+    return false;
+  }
+}
+
+}  // namespace
+
 std::shared_ptr<CompiledKernel> ProgramCache::get(const ProgramSpec& spec) {
-  const std::string options = build_options(spec), name = to_string(spec.kernel);
+  const std::string options = build_options(spec), name = to_string(spec.kernel), key = name + " " + options;
   std::promise<std::shared_ptr<CompiledKernel>> promise;
   {
     std::unique_lock<std::mutex> lock(mutex_);
-    const auto [entry, fresh] = builds_.try_emplace(name + " " + options, promise.get_future().share());
+    const auto [entry, fresh] = builds_.try_emplace(key, promise.get_future().share());
     if (!fresh) {
       const Build build = entry->second;
       lock.unlock();
@@ -41,6 +58,10 @@ std::shared_ptr<CompiledKernel> ProgramCache::get(const ProgramSpec& spec) {
     return kernel;
   } catch (...) {
     promise.set_exception(std::current_exception());
+    if (!is_final(std::current_exception())) {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      builds_.erase(key);
+    }
     throw;
   }
 }

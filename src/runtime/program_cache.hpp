@@ -22,8 +22,8 @@ class ProgramCache {
  public:
   ProgramCache(cl::Context context, cl::Device device) : context_(std::move(context)), device_(std::move(device)) {}
 
-  /// Builds, or waits for another thread that builds, or returns what is there. A failure is remembered and thrown
-  /// again: the same compiler says the same thing.
+  /// Builds, or waits for another thread that builds, or returns what is there. What does not compile is
+  /// remembered and thrown again; other failures are tried again.
   std::shared_ptr<CompiledKernel> get(const ProgramSpec& spec);
 
   std::size_t size() const noexcept { return built_; }
