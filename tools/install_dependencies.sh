@@ -19,7 +19,6 @@ CL/opencl.hpp opencl-clhpp-headers
 fmt/format.h libfmt-dev
 nlohmann/json.hpp nlohmann-json3-dev
 CLI/CLI.hpp libcli11-dev
-xxhash.h libxxhash-dev
 clblast_c.h libclblast-dev
 "
 readonly kTests="
