@@ -34,13 +34,13 @@ __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void decode(
     const __global char *restrict kv_len, const __global char *restrict page_table, const __global char *restrict anchor,
     __global char *restrict workspace, __global char *restrict out, __global char *restrict lse,
     __global char *restrict status, const decode_args args) {
-  const int worker = (int)get_group_id(0), groups = num_groups_of(&args);
-  if (groups == 0) return;
+  const int worker = (int)get_group_id(0);
   __global int *status_word = status_of(&args, status);
   ENGINE_LOCAL_MEMORY
 
-#if WORKLIST
-  const worker_share share = load_share(&args, workspace, worker);
+  // A worker without work runs no turn of the loop. It does not return early: beside a return, PoCL 3.1 compiles loops over
+  // work-items wrongly.
+  const worker_share share = load_share(&args, kv_len, anchor, workspace, worker, status_word);
   int begin = share.tile, remaining = share.num_tiles;
   for (int group = share.group; remaining > 0; ++group) {
     const token_ranges ranges = load_ranges(&args, kv_len, anchor, workspace, group, status_word);
@@ -48,24 +48,12 @@ __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void decode(
     if (count == 0) continue;
     const int first_segment = remaining == share.num_tiles, end = min(count, begin + remaining);
     const int whole = begin == 0 && end == count;
-    const int slot = 2 * worker + !first_segment;
-    remaining -= end - begin;
-#else
-  const int group = worker % groups, split = worker / groups;
-  {
-    const token_ranges ranges = load_ranges(&args, kv_len, anchor, workspace, group, status_word);
-    const int count = tiles_of(ranges, args.tile_kv).count;
-    const int splits = sharers(count, args.splits, args.min_tiles);
-    if (count == 0 || split >= splits) return;
-    const int begin = (int)share_begin(count, splits, split), end = (int)share_begin(count, splits, split + 1);
-    const int whole = splits == 1;
-    const int slot = group * args.splits + split;
-#endif
-    const int sequence = group / args.num_kv_heads, kv_head = group % args.num_kv_heads;
+    const int slot = WORKLIST ? 2 * worker + !first_segment : group * args.splits + worker / num_groups_of(&args);
     const token_ranges segment = clip_to_tiles(ranges, tiles_of(ranges, args.tile_kv), begin, end, args.tile_kv);
-#if WORKLIST
+    remaining -= end - begin;
     begin = 0;
-#endif
+
+    const int sequence = group / args.num_kv_heads, kv_head = group % args.num_kv_heads;
     const group_cache cache = open_cache(&args, k, v, page_table, sequence, kv_head);
     const __global q_t *q_rows = (const __global q_t *)(q + args.q_offset) + sequence * args.q.block +
                                  (long)kv_head * GROUP_SIZE * args.q.head;
