@@ -4,6 +4,7 @@
 #   bench/demo.sh [OPTIONS OF clsink_demo]        CLSINK_DEVICE picks a device; figures and pictures go to build/demo/
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. tools/pocl_environment.sh
 
 out=build/demo
 log=$out/build.log

@@ -5,6 +5,7 @@
 # Ends with "N passed, N failed": the cases of CTest, and each stage that is no CTest run as one.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
+. tools/pocl_environment.sh
 
 readonly kWarnMinutes=15
 full=0
