@@ -45,7 +45,9 @@ def test_plan():
     plan = json.loads(run("plan", PROBLEM + " route=mean", "--json"))
     check(plan["dense_step_bytes"] == 2 * (4 * 1000 * 64 * 2 * 2 + 8 * 64 * 2), "bytes", plan)
     check([launch["kernel"] for launch in plan["launches"]][0] == "route", plan)
-    check(plan["launches"][-1] == {"kernel": "combine", "work_groups": 16}, plan)
+    combine = plan["launches"][-1]
+    check((combine["kernel"], combine["work_groups"]) == ("combine", 16), plan)
+    check(combine["global_size"] == 16 * combine["local_size"], plan)
     longer = json.loads(run("plan", PROBLEM.replace("kv=1000", "kv=100000"), "--json"))
     longest = json.loads(run("plan", PROBLEM.replace("kv=1000", "kv=1000000"), "--json"))
     check(longer["workspace_bytes"] == longest["workspace_bytes"], "workspace grows with the context")
