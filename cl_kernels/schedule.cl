@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The work list: prefix sums of the groups' tile counts, then every worker's first group. One work-group.
+// The work list: prefix sums of the groups' tile counts, then every group's slots and every worker's share. One
+// work-group.
 // No early return: beside one, PoCL 3.1 lets work-item 0 decide for all whether the last loop runs at all. Without groups
 // (a launch only to warm up) nothing is touched.
 #include "share.clh"

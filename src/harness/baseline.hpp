@@ -5,12 +5,7 @@
 
 #include <cstdint>
 
-#ifndef CL_HPP_TARGET_OPENCL_VERSION
-#define CL_HPP_TARGET_OPENCL_VERSION 120
-#define CL_HPP_MINIMUM_OPENCL_VERSION 120
-#define CL_HPP_ENABLE_EXCEPTIONS
-#endif
-#include <CL/opencl.hpp>
+#include "harness/opencl_device.hpp"
 
 #include <optional>
 #include <string>
