@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Strides beyond 2^31 elements. Only the rows that a step touches are ever written, so hosts that commit memory lazily
-// need little of it. A device whose largest buffer is smaller gets the largest stride that fits, and the test says so.
+// need little of it. A device whose largest buffer is smaller gets the largest stride that fits, and the test says which:
+// test_row_addresses.cpp has the arithmetic alone, on any device.
 #include <algorithm>
 #include <cstdio>
+#include <limits>
 
 #include "environment.hpp"
 #include "harness/storage.hpp"
@@ -69,21 +71,26 @@ class FarRows {
   cl::CommandQueue queue_;
 };
 
-// The stride to test: beyond 2^31 elements, or what the device's largest buffer allows.
+// Elements that a stride may have: beyond 2^31, or what the device's largest buffer leaves beside `rest_elements`.
 std::int64_t far_stride(std::int64_t rest_elements, int element_bytes) {
   const auto max_bytes = static_cast<std::int64_t>(test_device().device.getInfo<CL_DEVICE_MAX_MEM_ALLOC_SIZE>());
-  const std::int64_t fits = (max_bytes / element_bytes - rest_elements) / 64 * 64;
-  if (fits < kBeyond31Bits) {
-    std::printf("largest buffer %lld bytes: stride of %lld elements instead of %lld\n", static_cast<long long>(max_bytes),
-                static_cast<long long>(fits), static_cast<long long>(kBeyond31Bits));
-  }
-  return std::min(fits, kBeyond31Bits);
+  return std::min((max_bytes / element_bytes - rest_elements) / 64 * 64, kBeyond31Bits);
+}
+
+// Says in the output and in the report (--gtest_output) what was tested.
+void report(std::int64_t stride, int times) {
+  const std::int64_t reach = stride * times;
+  testing::Test::RecordProperty("stride_elements", std::to_string(stride));
+  testing::Test::RecordProperty("reach_elements", std::to_string(reach));
+  std::printf("%d x a stride of %lld elements: %s 2^31\n", times, static_cast<long long>(stride),
+              reach > std::numeric_limits<std::int32_t>::max() ? "beyond" : "short of");
 }
 
 TEST(Addressing, SequenceStrideBeyond31Bits) {
   Case c = parse_case("f16/f16/f32 hq=4 hkv=1 d=64 b=2 kv=100 @ lens=37,100 seed=3 data=random");
   const std::int64_t sequence_elements = 100 * 128;
   const std::int64_t stride = far_stride(sequence_elements, 2);
+  report(stride, 1);
   c.problem.kv_layout.k = c.problem.kv_layout.v = {128, sequence_elements, stride};
   c.v_at_bytes = 128;
   FarRows rows(c, stride + sequence_elements);
@@ -97,6 +104,7 @@ TEST(Addressing, SequenceStrideBeyond31Bits) {
 TEST(Addressing, TokenStrideWhoseProductExceeds31Bits) {
   Case c = parse_case("f16/f16/f32 hq=4 hkv=1 d=64 b=1 kv=100 @ lens=100 seed=4 data=random");
   const std::int64_t stride = far_stride(1024, 2) / 99 / 64 * 64;
+  report(stride, 99);
   c.problem.kv_layout.k = c.problem.kv_layout.v = {stride, 100 * stride, 100 * stride};
   c.v_at_bytes = 128;
   FarRows rows(c, 99 * stride + 1024);
