@@ -1,77 +1,150 @@
 // SPDX-License-Identifier: Apache-2.0
 // The frame of the decode kernel: finds the worker's tiles, lets the engine run over each segment (the tiles of one
-// group), and leaves a finished output where a segment is a whole group, else a partial for combine.
+// group), and leaves a finished output where a segment is a whole group, else a partial.
+//   FUSION 0: route and schedule have run before, combine runs afterwards
+//          1: routing and work list are worked out here, by every worker for itself
+//          2: and the last worker that arrives at a group merges its partials: the step is one launch
 #include "epilogue.clh"
 #include "kv_layout.clh"
 #include "share.clh"
+#if FUSION
+#include "prologue.clh"
+#include "work_list.clh"
+#endif
+#if FUSION == 2
+#include "arrivals.clh"
+#include "merge.clh"
+#endif
 #if ENGINE == 0
 #include "engines/simt.clh"
 #elif ENGINE == 1
 #include "engines/cpu.clh"
+#elif ENGINE == 2
+#include "engines/nv_mma.clh"
 #else
 #error "unknown ENGINE"
 #endif
 
-// Head j of the engine's state as a finished output.
-static inline void write_head(const decode_args *args, __global char *out, __global char *lse, int sequence, int q_head, float2 ml,
-                       const engine_state *engine, int j) {
-  __global out_t *row = out_row(args, out, sequence, q_head);
-  const float inverse = softmax_inverse(ml.y);
-  for (int d = (int)get_local_id(0); d < HEAD_DIM; d += WG) store_out(engine_channel(engine, j, d) * inverse, row + d);
-  if (get_local_id(0) == 0) write_lse(args, lse, sequence, q_head, ml.x, ml.y);
-}
-
-// Head j of the engine's state as row `row` of the partials.
-static inline void write_partial(const decode_args *args, __global char *workspace, long row, float2 ml, const engine_state *engine,
-                          int j) {
-  __global float *acc = partial_acc_in(args, workspace) + row * HEAD_DIM;
-  for (int d = (int)get_local_id(0); d < HEAD_DIM; d += WG) acc[d] = engine_channel(engine, j, d);
-  if (get_local_id(0) == 0) vstore2(ml, row, partial_ml_in(args, workspace));
+// Writes the heads that the engine has published, as finished outputs or as partials of the slot.
+static inline void write_heads(const decode_args *args, const engine_state *engine, int group, int first_head, int whole,
+                               int slot, __global char *workspace, __global char *out, __global char *lse) {
+  const int sequence = group / args->num_kv_heads, q_head = group % args->num_kv_heads * GROUP_SIZE;
+  const int heads = min(ENGINE_HEADS, GROUP_SIZE - first_head);
+  for (int i = (int)get_local_id(0); i < heads * HEAD_DIM; i += WG) {
+    const int j = first_head + i / HEAD_DIM, d = i % HEAD_DIM;
+    const float2 ml = engine_ml(engine, j);
+    const float value = engine_channel(engine, j, d);
+    if (whole) {
+      store_out(value * softmax_inverse(ml.y), out_row(args, out, sequence, q_head + j) + d);
+      if (d == 0) write_lse(args, lse, sequence, q_head + j, ml.x, ml.y);
+    } else {
+      const long row = (long)slot * GROUP_SIZE + j;
+      partial_acc_in(args, workspace)[row * HEAD_DIM + d] = value;
+      if (d == 0) vstore2(ml, row, partial_ml_in(args, workspace));
+    }
+  }
 }
 
 __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void decode(
     const __global char *restrict q, const __global char *restrict k, const __global char *restrict v,
     const __global char *restrict kv_len, const __global char *restrict page_table, const __global char *restrict anchor,
     __global char *restrict workspace, __global char *restrict out, __global char *restrict lse,
-    __global char *restrict status, const decode_args args) {
-  const int worker = (int)get_group_id(0);
-  __global int *status_word = status_of(&args, status);
+    __global char *restrict status,
+#if FUSION
+    const __global char *restrict head_mask, const __global char *restrict tau_offsets, __global char *restrict statistics,
+#endif
+    const decode_args args) {
+  const int worker = (int)get_group_id(0), groups = num_groups_of(&args), lid = (int)get_local_id(0);
+  group_source source = source_of(&args, kv_len, anchor, workspace, status_of(&args, status));
   ENGINE_LOCAL_MEMORY
 
   // A worker without work runs no turn of the loop. It does not return early: beside a return, PoCL 3.1 compiles loops over
   // work-items wrongly.
-  const worker_share share = load_share(&args, kv_len, anchor, workspace, worker, status_word);
+  worker_share share = make_share(0, 0, 0);
+#if FUSION == 2
+  MERGE_LOCAL_MEMORY
+  __local int is_last;
+#endif
+#if RANGES_IN_PROLOGUE
+  PROLOGUE_LOCAL_MEMORY
+  const routing_buffers routing = {q, k, page_table, head_mask, tau_offsets, statistics};
+  source.in_prologue = prologue_ranges;
+#endif
+#if WORKLIST && FUSION
+  __local int sums[WG];
+  work_out_ranges(&source, &routing, 0, groups, prologue_ranges, prologue_scores, worker == 0);
+  const work_list list = make_work_list(&source, sums);
+  share = listed_share(&source, &list, worker);
+  if (FUSION == 1 && worker == 0) write_slots(&source, &list);
+#elif WORKLIST
+  if (groups > 0) {
+    const int4 words = worker_shares_in(&args, workspace)[worker];  // written by schedule
+    share = make_share(words.x, words.y, words.z);
+  }
+#else
+#if RANGES_IN_PROLOGUE
+  work_out_ranges(&source, &routing, groups ? worker % groups : 0, groups ? 1 : 0, prologue_ranges, prologue_scores, worker < groups);
+  if (FUSION == 1 && worker < groups && lid == 0) ranges_in(&args, workspace)[worker] = prologue_ranges[0];  // for combine
+#endif
+  if (groups > 0) share = static_share(&source, worker);
+#endif
+
   int begin = share.tile, remaining = share.num_tiles;
   for (int group = share.group; remaining > 0; ++group) {
-    const token_ranges ranges = load_ranges(&args, kv_len, anchor, workspace, group, status_word);
-    const int count = tiles_of(ranges, args.tile_kv).count;
-    if (count == 0) continue;
-    const int first_segment = remaining == share.num_tiles, end = min(count, begin + remaining);
-    const int whole = begin == 0 && end == count;
-    const int slot = WORKLIST ? 2 * worker + !first_segment : group * args.splits + worker / num_groups_of(&args);
-    const token_ranges segment = clip_to_tiles(ranges, tiles_of(ranges, args.tile_kv), begin, end, args.tile_kv);
-    remaining -= end - begin;
-    begin = 0;
+    const token_ranges ranges = load_ranges(&source, group);
+    const tile_list tiles = tiles_of(ranges, args.tile_kv);
+    if (tiles.count == 0) continue;
+    const int first_segment = remaining == share.num_tiles, end = min(tiles.count, begin + remaining);
+    const int whole = begin == 0 && end == tiles.count;
+    const int slot = WORKLIST ? 2 * worker + !first_segment : group * args.splits + worker / groups;
+    const token_ranges segment = clip_to_tiles(ranges, tiles, begin, end, args.tile_kv);
 
     const int sequence = group / args.num_kv_heads, kv_head = group % args.num_kv_heads;
     const group_cache cache = open_cache(&args, k, v, page_table, sequence, kv_head);
     const __global q_t *q_rows = (const __global q_t *)(q + args.q_offset) + sequence * args.q.block +
                                  (long)kv_head * GROUP_SIZE * args.q.head;
+#if FUSION == 2
+    const int found = lid == 0 ? *arrivals_of(&args, workspace, group) : 0;
+#endif
     engine_begin(&engine, q_rows, args.q.head, args.scale * LOG2_E);
     for (int last = 0; last < 2; ++last) {  // one call, so that the engine is compiled once
       const int range_begin = last ? segment.last_begin : segment.first_begin;
       const int range_end = last ? segment.kv_len : segment.first_end;
-      if (range_begin < range_end) engine_run(&engine, &cache, range_begin, range_end, status_word);
+      if (range_begin < range_end) engine_run(&engine, &cache, range_begin, range_end, source.status);
     }
     engine_merge(&engine);
-    for (int j = 0; j < GROUP_SIZE; ++j) {
-      const float2 ml = engine_head(&engine, j);
-      if (whole) {
-        const int q_head = kv_head * GROUP_SIZE + j;
-        write_head(&args, out, lse, sequence, q_head, ml, &engine, j);
-      } else {
-        write_partial(&args, workspace, (long)slot * GROUP_SIZE + j, ml, &engine, j);
+    for (int first_head = 0; first_head < GROUP_SIZE; first_head += ENGINE_HEADS) {
+      engine_publish(&engine, first_head);
+      write_heads(&args, &engine, group, first_head, whole, slot, workspace, out, lse);
+    }
+#if FUSION == 2
+    if (!whole) {
+#if WORKLIST
+      const int taken = share.num_tiles - remaining, list_begin = share_begin(list.total, list.sharing, worker) + taken - begin;
+      const group_slots slots = make_slots(list_slots(list.total, list.sharing, list_begin, list_begin + tiles.count));
+#else
+      const group_slots slots = make_slots(static_slots(&source, group));
+#endif
+      if (arrives_last(arrivals_of(&args, workspace, group), args.step_tag, found, slots.count, &is_last)) {
+        for (int first_head = 0; first_head < GROUP_SIZE; first_head += MERGE_HEADS) {
+          merge_heads(&args, workspace, slots, group, first_head, 1, out, lse, merge_m, merge_l, merge_acc);
+          barrier(CLK_LOCAL_MEM_FENCE);
+        }
       }
     }
+#endif
+    remaining -= end - begin;
+    begin = 0;
   }
+#if FUSION == 2
+  // groups without tiles, at which nobody arrives
+  for (int group = WORKLIST ? 0 : worker; group < groups && (WORKLIST ? worker == 0 : 1); group += WORKLIST ? 1 : groups) {
+    if (load_tile_count(&source, group) > 0) continue;
+    for (int i = lid; i < GROUP_SIZE * HEAD_DIM; i += WG) {
+      const int sequence = group / args.num_kv_heads, q_head = group % args.num_kv_heads * GROUP_SIZE + i / HEAD_DIM;
+      store_out(0.0f, out_row(&args, out, sequence, q_head) + i % HEAD_DIM);
+      if (i % HEAD_DIM == 0) write_lse(&args, lse, sequence, q_head, NO_MAXIMUM, 0.0f);
+    }
+  }
+#endif
 }

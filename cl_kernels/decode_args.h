@@ -17,12 +17,18 @@
 
 #define CLSINK_MAX_TAU_POINTS 16
 
+// Fused variants: groups that a prologue can hold; groups with a counter of arrivals, at the start of every workspace;
+// bits of a counter that count, below the step's tag.
+#define CLSINK_MAX_PROLOGUE_GROUPS 64
+#define CLSINK_MAX_ARRIVAL_GROUPS 1024
+#define CLSINK_ARRIVAL_MASK 1023
+
 // Element strides of rows; `block` is the sequence of q, out and a contiguous cache, or the page of a paged cache.
 typedef struct {
   CLSINK_LONG token, head, block;
 } clsink_strides;
 
-// flags of decode_args: which optional buffers are there (an absent one is bound to the workspace and never touched)
+// flags of decode_args: which optional buffers are there (an absent one is a null pointer)
 #define CLSINK_HAS_TAU_OFFSETS 1
 #define CLSINK_HAS_ANCHOR 2
 #define CLSINK_HAS_LSE 4
@@ -40,7 +46,7 @@ typedef struct {
   CLSINK_LONG q_offset, k_offset, v_offset, kv_len_offset, out_offset, page_table_offset;
   CLSINK_LONG head_mask_offset, tau_offsets_offset, anchor_offset, lse_offset, statistics_offset, status_offset;
   // byte offsets inside the workspace buffer
-  CLSINK_LONG group_offset, tile_offset, slot_offset, worker_offset, partial_ml_offset, partial_acc_offset;
+  CLSINK_LONG arrival_offset, group_offset, slot_offset, worker_offset, partial_ml_offset, partial_acc_offset;
   clsink_strides q, k, v, out;
   CLSINK_LONG page_table_stride, num_pages;
   CLSINK_INT batch, num_kv_heads, max_kv_len, flags;
@@ -48,6 +54,7 @@ typedef struct {
   CLSINK_INT keep_first, keep_last;            // token set of a group that is not routed
   CLSINK_INT surrogate_first, surrogate_last;  // of one that is
   CLSINK_INT policy, tau_count;
+  CLSINK_INT step_tag, unused;  // the tag of this step's arrivals; 8-byte size
   CLSINK_FLOAT scale, floor_score;
   CLSINK_INT tau_kv_len[CLSINK_MAX_TAU_POINTS];
   CLSINK_FLOAT tau[CLSINK_MAX_TAU_POINTS];

@@ -13,6 +13,7 @@ namespace clsink {
 enum class Engine : std::uint8_t {
   kSimt,  ///< any GPU: work-groups of up to 256 work-items, local memory, no sub-groups
   kCpu,   ///< one work-item per worker, wide vectors, no barriers
+  kNvMma,  ///< NVIDIA tensor cores (compute capability 8.0 and up), 16-bit q and caches
 };
 
 enum class Schedule : std::uint8_t {
@@ -20,16 +21,26 @@ enum class Schedule : std::uint8_t {
   kWorklist,  ///< a fixed number of workers, each with an equal run of all groups' tiles, split after routing
 };
 
+/// Which stages of a step share a launch.
+enum class Fusion : std::uint8_t {
+  kNone,      ///< route, schedule, decode, combine: a launch each, as far as the problem needs them
+  kPrologue,  ///< every worker of decode routes and schedules for itself: for few groups
+  kSingle,    ///< and the last worker that arrives at a group combines it: one launch
+};
+
 /// What a caller cannot observe beyond rounding: every variant gives the same answer.
-/// Text: "simt schedule=worklist wg=128 tile_kv=32 vec=8".
+/// Text: "simt schedule=worklist fusion=none wg=128 tile_kv=32 vec=8 stages=1".
 struct DecodeVariant {
   Engine engine = Engine::kSimt;
   Schedule schedule = Schedule::kWorklist;
+  Fusion fusion = Fusion::kNone;
   std::int32_t wg = 128;      ///< work-items of a worker
   std::int32_t tile_kv = 32;  ///< tokens of a tile, the smallest piece of work
   std::int32_t vec = 8;       ///< elements that a work-item loads at once
+  std::int32_t stages = 1;    ///< pieces of K and V that are under way by asynchronous copies (nv_mma), else 1
   friend bool operator==(const DecodeVariant& a, const DecodeVariant& b) {
-    return a.engine == b.engine && a.schedule == b.schedule && a.wg == b.wg && a.tile_kv == b.tile_kv && a.vec == b.vec;
+    return a.engine == b.engine && a.schedule == b.schedule && a.fusion == b.fusion && a.wg == b.wg && a.tile_kv == b.tile_kv &&
+           a.vec == b.vec && a.stages == b.stages;
   }
   friend bool operator!=(const DecodeVariant& a, const DecodeVariant& b) { return !(a == b); }
 };
@@ -50,20 +61,19 @@ struct LaunchTuning {
 /// How well the tuning row fitted, from best to worst.
 enum class MatchLevel : std::uint8_t { kForced, kDevice, kFamily, kVendor, kGeneric };
 
-/// Bounds, workspace and geometry of the launches. Byte offsets are into the workspace.
+/// Bounds, workspace and geometry of the launches. Byte offsets are into the workspace, whose first 4 KiB count arrivals.
 struct LaunchSpec {
   LaunchTuning tuning;
   std::int32_t workers = 0;             ///< work-groups of the decode kernel at max_batch
   std::int32_t splits = 1;              ///< workers of a group (static schedule), else 1
   std::int64_t group_offset = 0;        ///< token ranges of every group (routing only)
-  std::int64_t tile_offset = 0;         ///< prefix sums of the groups' tiles (worklist only)
   std::int64_t slot_offset = 0;         ///< which partials are whose (worklist only)
   std::int64_t worker_offset = 0;       ///< every worker's share of the tiles (worklist only)
   std::int64_t partial_ml_offset = 0;   ///< running maximum and sum of every partial
   std::int64_t partial_acc_offset = 0;  ///< accumulators of every partial
   friend bool operator==(const LaunchSpec& a, const LaunchSpec& b) {
     return a.tuning == b.tuning && a.workers == b.workers && a.splits == b.splits && a.group_offset == b.group_offset &&
-           a.tile_offset == b.tile_offset && a.slot_offset == b.slot_offset && a.worker_offset == b.worker_offset &&
+           a.slot_offset == b.slot_offset && a.worker_offset == b.worker_offset &&
            a.partial_ml_offset == b.partial_ml_offset && a.partial_acc_offset == b.partial_acc_offset;
   }
 };
@@ -72,7 +82,7 @@ struct DecodePlan {
   DecodeProblem problem;  ///< with every packed stride filled in
   DecodeVariant variant;
   LaunchSpec launch;
-  std::int64_t workspace_bytes = 0;  ///< independent of the context length; 16 bytes at least
+  std::int64_t workspace_bytes = 0;  ///< independent of the context length; 4 KiB at least
   MatchLevel match = MatchLevel::kGeneric;
   std::string match_reason;      ///< one sentence: which tuning row, and what kept better ones out
   std::uint64_t context_id = 0;  ///< the Context that made it

@@ -14,9 +14,15 @@ constexpr Named<Kernel> kKernels[] = {
     {Kernel::kRoute, "route"}, {Kernel::kSchedule, "schedule"}, {Kernel::kDecode, "decode"}, {Kernel::kCombine, "combine"}};
 
 // Work-items of the small kernels around decode; one where a work-item is a worker.
-constexpr std::int32_t kRouteWg = 16;
+constexpr std::int32_t kRouteWg = 32;
 constexpr std::int32_t kScheduleWg = 256;
 constexpr std::int32_t kCombineWg = 128;
+
+constexpr std::int32_t kBulkCopyCapability = 90;
+
+// DEVICE_FENCE in spec.clh.
+constexpr std::int32_t kOpenClFence = 1;
+constexpr std::int32_t kPtxFence = 2;
 
 std::int32_t small_wg(const DecodePlan& plan, std::int32_t wanted, std::int32_t limit) {
   if (plan.variant.engine == Engine::kCpu) return 1;
@@ -28,14 +34,16 @@ std::int32_t small_wg(const DecodePlan& plan, std::int32_t wanted, std::int32_t 
 
 const char* to_string(Kernel kernel) { return name_of(kKernels, kernel).data(); }
 
-std::vector<ProgramSpec> program_specs(const DecodePlan& plan, bool native_exp2, std::int32_t max_work_group_size) {
+std::vector<ProgramSpec> program_specs(const DecodePlan& plan, const DeviceFacts& facts) {
   const DecodeProblem& p = plan.problem;
+  const Fusion fusion = plan.variant.fusion;
   ProgramSpec common;
   common.routed = p.routing.enabled;
   common.worklist = plan.variant.schedule == Schedule::kWorklist;
+  const bool native_exp2 = !facts.is_cpu;  // CPU runtimes call a library function, GPUs have an accurate instruction
 
   std::vector<ProgramSpec> specs;
-  if (common.routed) {
+  if (common.routed && fusion == Fusion::kNone) {
     ProgramSpec route;
     route.kernel = Kernel::kRoute;
     route.routed = 1;
@@ -44,13 +52,13 @@ std::vector<ProgramSpec> program_specs(const DecodePlan& plan, bool native_exp2,
     route.head_dim = p.head_dim;
     route.group_size = p.group_size();
     route.page_size = p.kv_layout.page_size;
-    route.wg = small_wg(plan, kRouteWg, max_work_group_size);
+    route.wg = small_wg(plan, kRouteWg, facts.max_work_group_size);
     specs.push_back(route);
   }
-  if (common.worklist) {
+  if (common.worklist && fusion == Fusion::kNone) {
     ProgramSpec schedule = common;
     schedule.kernel = Kernel::kSchedule;
-    schedule.wg = small_wg(plan, kScheduleWg, max_work_group_size);
+    schedule.wg = small_wg(plan, kScheduleWg, facts.max_work_group_size);
     specs.push_back(schedule);
   }
   ProgramSpec decode = common;
@@ -61,19 +69,27 @@ std::vector<ProgramSpec> program_specs(const DecodePlan& plan, bool native_exp2,
   decode.head_dim = p.head_dim;
   decode.group_size = p.group_size();
   decode.page_size = p.kv_layout.page_size;
+  decode.fusion = static_cast<int>(fusion);
   decode.engine = static_cast<int>(plan.variant.engine);
   decode.wg = plan.variant.wg;
   decode.tile_kv = plan.variant.tile_kv;
   decode.vec = plan.variant.vec;
+  decode.stages = plan.variant.stages;
   decode.native_exp2 = native_exp2;
+  decode.bulk_copies = plan.variant.engine == Engine::kNvMma && facts.nv_compute_capability >= kBulkCopyCapability;
+  if (fusion == Fusion::kSingle) {
+    decode.device_fence = facts.nv_compute_capability > 0 ? kPtxFence : kOpenClFence;
+    if (decode.device_fence == kOpenClFence) decode.opencl_c = facts.version.rfind("OpenCL 2", 0) == 0 ? 20 : 30;
+  }
   specs.push_back(decode);
+  if (fusion == Fusion::kSingle) return specs;
 
   ProgramSpec combine = common;
   combine.kernel = Kernel::kCombine;
   combine.out_dtype = static_cast<int>(p.out_dtype);
   combine.head_dim = p.head_dim;
   combine.group_size = p.group_size();
-  combine.wg = small_wg(plan, kCombineWg, max_work_group_size);
+  combine.wg = small_wg(plan, kCombineWg, facts.max_work_group_size);
   combine.native_exp2 = native_exp2;
   specs.push_back(combine);
   return specs;
@@ -81,10 +97,12 @@ std::vector<ProgramSpec> program_specs(const DecodePlan& plan, bool native_exp2,
 
 std::string build_options(const ProgramSpec& s) {
   return fmt::format(
-      "-cl-std=CL1.2 -DQ_DTYPE={} -DKV_DTYPE={} -DOUT_DTYPE={} -DHEAD_DIM={} -DGROUP_SIZE={} -DPAGE_SIZE={} -DROUTED={} "
-      "-DWORKLIST={} -DENGINE={} -DWG={} -DTILE_KV={} -DVEC={} -DNATIVE_EXP2={}",
-      s.q_dtype, s.kv_dtype, s.out_dtype, s.head_dim, s.group_size, s.page_size, s.routed, s.worklist, s.engine, s.wg,
-      s.tile_kv, s.vec, s.native_exp2);
+      "-cl-std=CL{}.{} -DQ_DTYPE={} -DKV_DTYPE={} -DOUT_DTYPE={} -DHEAD_DIM={} -DGROUP_SIZE={} -DPAGE_SIZE={} -DROUTED={} "
+      "-DWORKLIST={} -DFUSION={} -DENGINE={} -DWG={} -DTILE_KV={} -DVEC={} -DSTAGES={} -DNATIVE_EXP2={} -DBULK_COPIES={} "
+      "-DDEVICE_FENCE={}",
+      s.opencl_c / 10, s.opencl_c % 10, s.q_dtype, s.kv_dtype, s.out_dtype, s.head_dim, s.group_size, s.page_size, s.routed,
+      s.worklist, s.fusion, s.engine, s.wg, s.tile_kv, s.vec, s.stages, s.native_exp2, s.bulk_copies,
+      s.device_fence);
 }
 
 }  // namespace clsink

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include <clsink/device.hpp>
 #include <clsink/plan.hpp>
 
 namespace clsink {
@@ -19,13 +20,14 @@ struct ProgramSpec {
   Kernel kernel = Kernel::kDecode;
   std::int32_t q_dtype = 0, kv_dtype = 0, out_dtype = 0;
   std::int32_t head_dim = 0, group_size = 0, page_size = 0;
-  std::int32_t routed = 0, worklist = 0, engine = 0;
-  std::int32_t wg = 1, tile_kv = 0, vec = 0;
-  std::int32_t native_exp2 = 0;
+  std::int32_t routed = 0, worklist = 0, fusion = 0, engine = 0;
+  std::int32_t wg = 1, tile_kv = 0, vec = 0, stages = 0;
+  std::int32_t native_exp2 = 0, bulk_copies = 0, device_fence = 0;
+  std::int32_t opencl_c = 12;  // 10 * major + minor
 };
 
-/// The kernels of a step in launch order. `native_exp2`: the device has a fast and accurate one.
-std::vector<ProgramSpec> program_specs(const DecodePlan& plan, bool native_exp2, std::int32_t max_work_group_size);
+/// The kernels of a step in launch order.
+std::vector<ProgramSpec> program_specs(const DecodePlan& plan, const DeviceFacts& facts);
 
 /// All compiler options of a program, in a fixed order: also its cache key.
 std::string build_options(const ProgramSpec& spec);

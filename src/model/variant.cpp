@@ -8,8 +8,10 @@
 namespace clsink {
 namespace {
 
-constexpr Named<Engine> kEngines[] = {{Engine::kSimt, "simt"}, {Engine::kCpu, "cpu"}};
+constexpr Named<Engine> kEngines[] = {{Engine::kSimt, "simt"}, {Engine::kCpu, "cpu"}, {Engine::kNvMma, "nv_mma"}};
 constexpr Named<Schedule> kSchedules[] = {{Schedule::kStatic, "static"}, {Schedule::kWorklist, "worklist"}};
+constexpr Named<Fusion> kFusions[] = {
+    {Fusion::kNone, "none"}, {Fusion::kPrologue, "prologue"}, {Fusion::kSingle, "single"}};
 constexpr Named<MatchLevel> kMatchLevels[] = {{MatchLevel::kForced, "forced"},
                                               {MatchLevel::kDevice, "device"},
                                               {MatchLevel::kFamily, "family"},
@@ -48,31 +50,41 @@ void parse_fields(const std::vector<std::string_view>& words, std::size_t first,
   }
 }
 
+// "key=name".
+template <typename Enum, std::size_t N>
+Enum parse_named(const Named<Enum> (&table)[N], std::string_view word, std::string_view key) {
+  const KeyValue field = parse_key_value(word, "variant");
+  if (field.key != key) {
+    throw Error(ErrorCode::kInvalidProblem, fmt::format("variant field '{}' stands where {}= belongs", field.key, key));
+  }
+  return value_of(table, field.value, key);
+}
+
 }  // namespace
 
 const char* to_string(Engine engine) { return name_of(kEngines, engine).data(); }
 const char* to_string(Schedule schedule) { return name_of(kSchedules, schedule).data(); }
+const char* to_string(Fusion fusion) { return name_of(kFusions, fusion).data(); }
 const char* to_string(MatchLevel level) noexcept { return name_of(kMatchLevels, level).data(); }
 
 std::string to_string(const DecodeVariant& variant) {
-  std::string text = fmt::format("{} schedule={}", to_string(variant.engine), to_string(variant.schedule));
+  std::string text = fmt::format("{} schedule={} fusion={}", to_string(variant.engine), to_string(variant.schedule),
+                                 to_string(variant.fusion));
   for (const VariantField& field : kVariantFields) text += fmt::format(" {}={}", field.key, variant.*field.member);
   return text;
 }
 
 DecodeVariant parse_variant(const std::string& text) {
   const auto words = split(trim(text), ' ');
-  if (words.size() < 2) {
-    throw Error(ErrorCode::kInvalidProblem, fmt::format("variant is '{}', must begin with an engine and a schedule", text));
+  if (words.size() < 3) {
+    throw Error(ErrorCode::kInvalidProblem,
+                fmt::format("variant is '{}', must begin with an engine, a schedule and a fusion", text));
   }
   DecodeVariant variant;
   variant.engine = value_of(kEngines, words[0], "engine");
-  const KeyValue schedule = parse_key_value(words[1], "variant");
-  if (schedule.key != "schedule") {
-    throw Error(ErrorCode::kInvalidProblem, fmt::format("variant field '{}' stands where schedule= belongs", schedule.key));
-  }
-  variant.schedule = value_of(kSchedules, schedule.value, "schedule");
-  parse_fields(words, 2, kVariantFields, variant, "variant");
+  variant.schedule = parse_named(kSchedules, words[1], "schedule");
+  variant.fusion = parse_named(kFusions, words[2], "fusion");
+  parse_fields(words, 3, kVariantFields, variant, "variant");
   return variant;
 }
 

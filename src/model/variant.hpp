@@ -13,14 +13,16 @@ struct VariantField {
   std::int32_t DecodeVariant::*member;
 };
 
-inline constexpr std::array<VariantField, 3> kVariantFields = {{
+inline constexpr std::array<VariantField, 4> kVariantFields = {{
     {"wg", &DecodeVariant::wg},
     {"tile_kv", &DecodeVariant::tile_kv},
     {"vec", &DecodeVariant::vec},
+    {"stages", &DecodeVariant::stages},
 }};
 
 const char* to_string(Engine engine);
 const char* to_string(Schedule schedule);
+const char* to_string(Fusion fusion);
 
 std::string to_string(const LaunchTuning& tuning);
 /// Strict, as parse_variant.

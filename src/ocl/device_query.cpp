@@ -3,7 +3,36 @@
 
 #include "ocl/ocl_error.hpp"
 
+#include <string>
+
 namespace clsink {
+namespace {
+
+// Of cl_nv_device_attribute_query and of OpenCL 3.0: the headers are asked for 1.2.
+constexpr cl_device_info kComputeCapabilityMajorNv = 0x4000;
+constexpr cl_device_info kComputeCapabilityMinorNv = 0x4001;
+constexpr cl_device_info kAtomicFenceCapabilities = 0x1064;
+constexpr cl_bitfield kAtomicOrderAcqRel = 1 << 1;
+constexpr cl_bitfield kAtomicScopeDevice = 1 << 5;
+
+std::int32_t nv_compute_capability(const cl::Device& device) {
+  if (device.getInfo<CL_DEVICE_EXTENSIONS>().find("cl_nv_device_attribute_query") == std::string::npos) return 0;
+  cl_uint major = 0, minor = 0;
+  device.getInfo(kComputeCapabilityMajorNv, &major);
+  device.getInfo(kComputeCapabilityMinorNv, &minor);
+  return static_cast<std::int32_t>(10 * major + minor);
+}
+
+// OpenCL C 2.0 has the fence; in 3.0 it is a feature.
+bool has_device_scope_fence(const cl::Device& device, const std::string& version) {
+  if (version.rfind("OpenCL 2.", 0) == 0) return true;
+  if (version.rfind("OpenCL 3.", 0) != 0) return false;
+  cl_bitfield capabilities = 0;
+  if (device.getInfo(kAtomicFenceCapabilities, &capabilities) != CL_SUCCESS) return false;
+  return (capabilities & kAtomicOrderAcqRel) != 0 && (capabilities & kAtomicScopeDevice) != 0;
+}
+
+}  // namespace
 
 DeviceFacts query_device(const cl::Device& device) {
   try {
@@ -23,6 +52,8 @@ DeviceFacts query_device(const cl::Device& device) {
     facts.address_bits = static_cast<std::int32_t>(device.getInfo<CL_DEVICE_ADDRESS_BITS>());
     facts.base_align_bytes = static_cast<std::int32_t>(device.getInfo<CL_DEVICE_MEM_BASE_ADDR_ALIGN>() / 8);
     facts.timer_resolution_ns = static_cast<std::int32_t>(device.getInfo<CL_DEVICE_PROFILING_TIMER_RESOLUTION>());
+    facts.device_scope_fence = has_device_scope_fence(device, facts.version);
+    facts.nv_compute_capability = nv_compute_capability(device);
     return facts;
   } catch (const cl::Error& error) {
     throw_cl_error(error.err(), error.what());

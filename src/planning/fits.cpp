@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "cl_kernels/decode_args.h"
 #include "model/variant.hpp"
 
 namespace clsink {
@@ -14,6 +15,11 @@ constexpr std::int32_t kSimtMaxWg = 256;
 constexpr std::int64_t kSimtMaxLocalBytes = 32 * 1024;
 // Private accumulators of one work-item; beyond this every GPU compiler spills.
 constexpr std::int32_t kSimtMaxFloats = 192;
+
+constexpr std::int32_t kNvFenceMinCapability = 70;    // fence.acq_rel
+constexpr std::int32_t kNvMmaSlice = 16;              // tokens that a warp takes at once
+constexpr std::int32_t kNvMmaMinCapability = 80;      // asynchronous copies, bf16
+constexpr std::int32_t kNvMmaMaxAccumulators = 64;    // tensor-core tiles of a warp; beyond, 255 registers do not suffice
 
 std::int32_t ceil_div(std::int32_t a, std::int32_t b) { return (a + b - 1) / b; }
 
@@ -40,6 +46,43 @@ std::int64_t simt_local_bytes(const DecodeProblem& p, const DecodeVariant& v) {
   return 4 * floats + std::int64_t{v.tile_kv} * (s.chunks | 1) * v.vec * size_of(p.kv_dtype);
 }
 
+// The ring of every warp with a barrier for each slot, and the warps' maxima and sums: engines/nv_mma.clh.
+std::int64_t nv_mma_local_bytes(const DecodeProblem& p, const DecodeVariant& v) {
+  const std::int64_t warps = v.wg / 32, row_bytes = ((p.head_dim / 8) | 1) * std::int64_t{16};
+  return warps * (v.stages * (kNvMmaSlice * row_bytes + 8) + p.group_size() * std::int64_t{8});
+}
+
+std::int64_t engine_local_bytes(const DecodeProblem& p, const DecodeVariant& v) {
+  switch (v.engine) {
+    case Engine::kSimt:
+      return simt_local_bytes(p, v);
+    case Engine::kNvMma:
+      return nv_mma_local_bytes(p, v);
+    case Engine::kCpu:
+      break;
+  }
+  return 0;
+}
+
+// Token ranges, scores and prefix sums of prologue.clh, lanes and last arriver of merge.clh.
+std::int64_t fusion_local_bytes(const DecodeProblem& p, const DecodeVariant& v) {
+  if (v.fusion == Fusion::kNone) return 0;
+  const bool worklist = v.schedule == Schedule::kWorklist;
+  std::int64_t bytes = 0;
+  if (worklist || p.routing.enabled) {
+    bytes += (worklist ? CLSINK_MAX_PROLOGUE_GROUPS : 1) * static_cast<std::int64_t>(sizeof(token_ranges));
+    const std::int64_t groups_at_once = worklist ? std::max(v.wg / (2 * p.group_size()), 1) : 1;
+    bytes += p.routing.enabled ? groups_at_once * p.group_size() * 24 * 4 : 4;
+  }
+  if (worklist) bytes += 4 * std::int64_t{v.wg};
+  if (v.fusion == Fusion::kSingle) {
+    const std::int32_t pieces = p.head_dim / 8, heads = std::min(std::max(v.wg / pieces, 1), p.group_size());
+    const std::int32_t items = v.wg / heads, lanes = items / std::min(items, pieces);
+    bytes += 4 + std::int64_t{heads} * lanes * (p.head_dim + 2) * 4;
+  }
+  return bytes;
+}
+
 std::optional<std::string> simt_misfit(const DeviceFacts& facts, const DecodeProblem& p, const DecodeVariant& v) {
   if (v.vec != 4 && v.vec != 8) return fmt::format("vec is {}, simt has 4 and 8", v.vec);
   if (v.vec * size_of(p.kv_dtype) > 16) {
@@ -60,8 +103,46 @@ std::optional<std::string> simt_misfit(const DeviceFacts& facts, const DecodePro
     return fmt::format("{} floats per work-item (group_size {}, vec {}, tile_kv {}) exceed {} registers", floats,
                        p.group_size(), v.vec, v.tile_kv, kSimtMaxFloats);
   }
-  const std::int64_t bytes = simt_local_bytes(p, v), limit = std::min(facts.local_mem_bytes, kSimtMaxLocalBytes);
-  if (bytes > limit) return fmt::format("needs {} bytes of local memory, the limit is {}", bytes, limit);
+  return std::nullopt;
+}
+
+std::optional<std::string> nv_mma_misfit(const DeviceFacts& facts, const DecodeProblem& p, const DecodeVariant& v) {
+  if (facts.nv_compute_capability < kNvMmaMinCapability) {
+    return fmt::format("nv_mma needs an NVIDIA device of compute capability {}, this one has {}", kNvMmaMinCapability,
+                       facts.nv_compute_capability);
+  }
+  if (p.kv_dtype == DType::kF32) return "nv_mma has f16 and bf16 caches only";
+  if (p.q_dtype != p.kv_dtype) return "nv_mma needs q of the caches' type";
+  if (p.head_dim % 16 != 0) return fmt::format("head_dim is {}, nv_mma needs a multiple of 16", p.head_dim);
+  if (v.vec != 8) return fmt::format("vec is {}, nv_mma has 8", v.vec);
+  if (v.wg % 32 != 0 || v.wg > kSimtMaxWg) return fmt::format("wg is {}, nv_mma has multiples of 32 up to {}", v.wg, kSimtMaxWg);
+  if (v.tile_kv % (v.wg / 2) != 0) {
+    return fmt::format("tile_kv is {}, must be a multiple of {}: 16 tokens for each warp", v.tile_kv, v.wg / 2);
+  }
+  if (v.stages < 2) return fmt::format("stages is {}, nv_mma needs 2", v.stages);
+  const std::int32_t tiles = ceil_div(p.group_size(), 8) * (p.head_dim / 16) * 2;
+  if (tiles > kNvMmaMaxAccumulators) {
+    return fmt::format("group_size {} at head_dim {} takes more registers than a work-item has", p.group_size(), p.head_dim);
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> fusion_misfit(const DeviceFacts& facts, const DecodeProblem& p, const DecodeVariant& v) {
+  if (v.fusion == Fusion::kNone) return std::nullopt;
+  const std::int64_t groups = std::int64_t{p.max_batch} * p.num_kv_heads;
+  if (v.schedule == Schedule::kWorklist && groups > CLSINK_MAX_PROLOGUE_GROUPS) {
+    return fmt::format("{} groups, a prologue schedules at most {}", groups, CLSINK_MAX_PROLOGUE_GROUPS);
+  }
+  if (v.fusion == Fusion::kPrologue) {
+    if (v.schedule == Schedule::kStatic && !p.routing.enabled) return "nothing runs before decode that a prologue could do";
+    return std::nullopt;
+  }
+  if (!facts.device_scope_fence && facts.nv_compute_capability < kNvFenceMinCapability) {
+    return "the device has no memory fence between work-groups";
+  }
+  if (groups > CLSINK_MAX_ARRIVAL_GROUPS) {
+    return fmt::format("{} groups, a workspace counts the arrivals of at most {}", groups, CLSINK_MAX_ARRIVAL_GROUPS);
+  }
   return std::nullopt;
 }
 
@@ -73,6 +154,21 @@ std::optional<std::string> cpu_misfit(const DeviceFacts& facts, const DecodeVari
   return std::nullopt;
 }
 
+std::optional<std::string> engine_misfit(const DeviceFacts& facts, const DecodeProblem& p, const DecodeVariant& v) {
+  if (v.engine != Engine::kNvMma && v.stages != 1) {
+    return fmt::format("stages is {}, the {} engine has 1", v.stages, to_string(v.engine));
+  }
+  switch (v.engine) {
+    case Engine::kSimt:
+      return simt_misfit(facts, p, v);
+    case Engine::kCpu:
+      return cpu_misfit(facts, v);
+    case Engine::kNvMma:
+      return nv_mma_misfit(facts, p, v);
+  }
+  return "unknown engine";
+}
+
 }  // namespace
 
 std::optional<std::string> unsupported_reason(const DeviceFacts& facts) {
@@ -82,23 +178,32 @@ std::optional<std::string> unsupported_reason(const DeviceFacts& facts) {
 }
 
 std::int64_t local_bytes(const DecodeProblem& problem, const DecodeVariant& variant) {
-  return variant.engine == Engine::kSimt ? simt_local_bytes(problem, variant) : 0;
+  return engine_local_bytes(problem, variant) + fusion_local_bytes(problem, variant);
 }
 
 std::optional<std::string> misfit_reason(const DeviceFacts& facts, const DecodeProblem& p, const DecodeVariant& v) {
   if (auto reason = unsupported_reason(facts)) return reason;
-  if (v.wg < 1 || v.tile_kv < 1 || v.vec < 1 || v.tile_kv > 256) {
-    return fmt::format("wg {}, tile_kv {} (at most 256) and vec {} must be positive", v.wg, v.tile_kv, v.vec);
+  if (v.wg < 1 || v.tile_kv < 1 || v.vec < 1 || v.stages < 1 || v.tile_kv > 256) {
+    return fmt::format("wg {}, tile_kv {} (at most 256), vec {} and stages {} must be positive", v.wg, v.tile_kv, v.vec,
+                       v.stages);
   }
-  return v.engine == Engine::kSimt ? simt_misfit(facts, p, v) : cpu_misfit(facts, v);
+  if (auto reason = engine_misfit(facts, p, v)) return reason;
+  if (auto reason = fusion_misfit(facts, p, v)) return reason;
+  const std::int64_t bytes = local_bytes(p, v);
+  const std::int64_t limit =
+      v.engine == Engine::kSimt ? std::min(facts.local_mem_bytes, kSimtMaxLocalBytes) : facts.local_mem_bytes;
+  if (bytes > limit) return fmt::format("needs {} bytes of local memory, the limit is {}", bytes, limit);
+  return std::nullopt;
 }
 
 std::vector<DecodeVariant> fitting_variants(const DeviceFacts& facts, const DecodeProblem& problem) {
   std::vector<DecodeVariant> variants;
-  const auto add = [&](Engine engine, std::int32_t wg, std::int32_t tile_kv, std::int32_t vec) {
+  const auto add = [&](Engine engine, std::int32_t wg, std::int32_t tile_kv, std::int32_t vec, std::int32_t stages = 1) {
     for (const Schedule schedule : {Schedule::kWorklist, Schedule::kStatic}) {
-      const DecodeVariant variant{engine, schedule, wg, tile_kv, vec};
-      if (!misfit_reason(facts, problem, variant)) variants.push_back(variant);
+      for (const Fusion fusion : {Fusion::kNone, Fusion::kPrologue, Fusion::kSingle}) {
+        const DecodeVariant variant{engine, schedule, fusion, wg, tile_kv, vec, stages};
+        if (!misfit_reason(facts, problem, variant)) variants.push_back(variant);
+      }
     }
   };
   for (const std::int32_t wg : {64, 128, 256}) {
@@ -108,6 +213,9 @@ std::vector<DecodeVariant> fitting_variants(const DeviceFacts& facts, const Deco
   }
   for (const std::int32_t tile_kv : {16, 32, 64}) {
     for (const std::int32_t vec : {8, 16}) add(Engine::kCpu, 1, tile_kv, vec);
+  }
+  for (const std::int32_t wg : {32, 64, 128}) {
+    for (const std::int32_t stages : {2, 3, 4, 5, 8, 10}) add(Engine::kNvMma, wg, std::max(wg / 2, 32), 8, stages);
   }
   return variants;
 }

@@ -31,7 +31,7 @@ class Sections {
     bytes_ += ceil_div(bytes, kSectionAlignBytes) * kSectionAlignBytes;
     return offset;
   }
-  std::int64_t bytes() const { return std::max<std::int64_t>(bytes_, 16); }
+  std::int64_t bytes() const { return bytes_; }
 
  private:
   std::int64_t bytes_ = 0;
@@ -49,8 +49,8 @@ void lay_out_workspace(DecodePlan& plan) {
     slots = groups * launch.splits;
   }
   Sections sections;
+  sections.take(CLSINK_MAX_ARRIVAL_GROUPS * 4);
   launch.group_offset = sections.take(p.routing.enabled ? groups * static_cast<std::int64_t>(sizeof(token_ranges)) : 0);
-  launch.tile_offset = sections.take(worklist ? (groups + 1) * 8 : 0);
   launch.slot_offset = sections.take(worklist ? groups * 16 : 0);
   launch.worker_offset = sections.take(worklist ? launch.workers * std::int64_t{16} : 0);
   launch.partial_ml_offset = sections.take(slots * p.group_size() * 8);
@@ -63,8 +63,8 @@ void spread_work(DecodePlan& plan, const DeviceFacts& facts) {
   const DecodeProblem& p = plan.problem;
   LaunchSpec& launch = plan.launch;
   const std::int64_t groups = std::int64_t{p.max_batch} * p.num_kv_heads, tiles = max_tiles(p, plan.variant);
-  const std::int64_t wanted =
-      std::min(std::int64_t{std::max(facts.compute_units, 1)} * launch.tuning.workers_per_cu, kMaxWorkers);
+  const std::int64_t limit = plan.variant.fusion == Fusion::kSingle ? CLSINK_ARRIVAL_MASK : kMaxWorkers;
+  const std::int64_t wanted = std::min(std::int64_t{std::max(facts.compute_units, 1)} * launch.tuning.workers_per_cu, limit);
   if (plan.variant.schedule == Schedule::kWorklist) {
     launch.splits = 1;
     launch.workers = static_cast<std::int32_t>(std::min(ceil_div(groups * tiles, launch.tuning.min_tiles), wanted));

@@ -4,7 +4,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
+#include <random>
 
 #include "ocl/ocl_error.hpp"
 
@@ -141,6 +143,12 @@ std::int32_t policy_code(const SinkRouting& routing) {
   return CLSINK_POLICY_MEAN;
 }
 
+// Another one for each of the next four million steps, so that arrivals left in a workspace are never taken for this step's.
+std::int32_t next_step_tag() {
+  static std::atomic<std::uint32_t> steps{static_cast<std::uint32_t>(std::random_device{}())};
+  return static_cast<std::int32_t>(++steps * (CLSINK_ARRIVAL_MASK + 1U));
+}
+
 }  // namespace
 
 decode_args describe_plan(const DecodePlan& plan) {
@@ -148,7 +156,6 @@ decode_args describe_plan(const DecodePlan& plan) {
   const LaunchSpec& launch = plan.launch;
   decode_args args{};
   args.group_offset = launch.group_offset;
-  args.tile_offset = launch.tile_offset;
   args.slot_offset = launch.slot_offset;
   args.worker_offset = launch.worker_offset;
   args.partial_ml_offset = launch.partial_ml_offset;
@@ -211,10 +218,11 @@ decode_args check_and_describe(cl_context context, const DecodePlan& plan, const
   args.statistics_offset = static_cast<std::int64_t>(b.statistics.offset_bytes);
   args.status_offset = static_cast<std::int64_t>(b.status.offset_bytes);
   const auto workspace_offset = static_cast<std::int64_t>(b.workspace.offset_bytes);
-  for (CLSINK_LONG* offset : {&args.group_offset, &args.tile_offset, &args.slot_offset, &args.worker_offset,
+  for (CLSINK_LONG* offset : {&args.arrival_offset, &args.group_offset, &args.slot_offset, &args.worker_offset,
                               &args.partial_ml_offset, &args.partial_acc_offset}) {
     *offset += workspace_offset;
   }
+  args.step_tag = next_step_tag();
   args.scale = step.scale;
   args.floor_score = step.floor;
   args.tau_count = step.tau.count;

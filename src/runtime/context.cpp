@@ -178,7 +178,7 @@ std::vector<DecodeVariant> Context::variants(const DecodeProblem& problem) const
 
 std::vector<Context::KernelLaunch> Context::launches(const DecodePlan& plan) const {
   std::vector<KernelLaunch> launches;
-  for (const ProgramSpec& spec : program_specs(plan, !device().is_cpu, device().max_work_group_size)) {
+  for (const ProgramSpec& spec : program_specs(plan, device())) {
     launches.push_back(
         {to_string(spec.kernel), work_groups(plan, spec.kernel, plan.problem.max_batch), static_cast<std::size_t>(spec.wg)});
   }
