@@ -18,8 +18,6 @@ constexpr std::int32_t kRouteWg = 32;
 constexpr std::int32_t kScheduleWg = 256;
 constexpr std::int32_t kCombineWg = 128;
 
-constexpr std::int32_t kBulkCopyCapability = 90;
-
 // DEVICE_FENCE in spec.clh.
 constexpr std::int32_t kOpenClFence = 1;
 constexpr std::int32_t kPtxFence = 2;
@@ -76,7 +74,6 @@ std::vector<ProgramSpec> program_specs(const DecodePlan& plan, const DeviceFacts
   decode.vec = plan.variant.vec;
   decode.stages = plan.variant.stages;
   decode.native_exp2 = native_exp2;
-  decode.bulk_copies = plan.variant.engine == Engine::kNvMma && facts.nv_compute_capability >= kBulkCopyCapability;
   if (fusion == Fusion::kSingle) {
     decode.device_fence = facts.nv_compute_capability > 0 ? kPtxFence : kOpenClFence;
     if (decode.device_fence == kOpenClFence) decode.opencl_c = facts.version.rfind("OpenCL 2", 0) == 0 ? 20 : 30;
@@ -98,11 +95,9 @@ std::vector<ProgramSpec> program_specs(const DecodePlan& plan, const DeviceFacts
 std::string build_options(const ProgramSpec& s) {
   return fmt::format(
       "-cl-std=CL{}.{} -DQ_DTYPE={} -DKV_DTYPE={} -DOUT_DTYPE={} -DHEAD_DIM={} -DGROUP_SIZE={} -DPAGE_SIZE={} -DROUTED={} "
-      "-DWORKLIST={} -DFUSION={} -DENGINE={} -DWG={} -DTILE_KV={} -DVEC={} -DSTAGES={} -DNATIVE_EXP2={} -DBULK_COPIES={} "
-      "-DDEVICE_FENCE={}",
+      "-DWORKLIST={} -DFUSION={} -DENGINE={} -DWG={} -DTILE_KV={} -DVEC={} -DSTAGES={} -DNATIVE_EXP2={} -DDEVICE_FENCE={}",
       s.opencl_c / 10, s.opencl_c % 10, s.q_dtype, s.kv_dtype, s.out_dtype, s.head_dim, s.group_size, s.page_size, s.routed,
-      s.worklist, s.fusion, s.engine, s.wg, s.tile_kv, s.vec, s.stages, s.native_exp2, s.bulk_copies,
-      s.device_fence);
+      s.worklist, s.fusion, s.engine, s.wg, s.tile_kv, s.vec, s.stages, s.native_exp2, s.device_fence);
 }
 
 }  // namespace clsink

@@ -46,10 +46,10 @@ std::int64_t simt_local_bytes(const DecodeProblem& p, const DecodeVariant& v) {
   return 4 * floats + std::int64_t{v.tile_kv} * (s.chunks | 1) * v.vec * size_of(p.kv_dtype);
 }
 
-// The ring of every warp with a barrier for each slot, and the warps' maxima and sums: engines/nv_mma.clh.
+// The ring of every warp, and the warps' maxima and sums: engines/nv_mma.clh.
 std::int64_t nv_mma_local_bytes(const DecodeProblem& p, const DecodeVariant& v) {
   const std::int64_t warps = v.wg / 32, row_bytes = ((p.head_dim / 8) | 1) * std::int64_t{16};
-  return warps * (v.stages * (kNvMmaSlice * row_bytes + 8) + p.group_size() * std::int64_t{8});
+  return warps * (v.stages * kNvMmaSlice * row_bytes + p.group_size() * std::int64_t{8});
 }
 
 std::int64_t engine_local_bytes(const DecodeProblem& p, const DecodeVariant& v) {
