@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "environment.hpp"
 
-#include <algorithm>
 #include <cstdlib>
 #include <exception>
+#include <set>
+#include <sstream>
 
 namespace clsink::harness {
 namespace {
@@ -59,19 +60,30 @@ bool full_tier() {
   return value != nullptr && std::string(value) == "1";
 }
 
+VariantWords words_of(const DecodeVariant& variant) {
+  VariantWords words;
+  std::istringstream text(to_string(variant));
+  text >> words.engine >> words.schedule >> words.fusion;
+  for (std::string field; text >> field;) words.fields.push_back(field);
+  return words;
+}
+
 std::vector<Case> with_typical_variants(const Case& c) {
-  const std::vector<Case> all = with_every_variant(c);
-  if (full_tier()) return all;
+  const bool on_cpu = test_device().device.getInfo<CL_DEVICE_TYPE>() & CL_DEVICE_TYPE_CPU;
+  std::set<std::string> seen;
   std::vector<Case> typical;
-  for (const Engine engine : {Engine::kSimt, Engine::kCpu}) {
-    for (const Schedule schedule : {Schedule::kWorklist, Schedule::kStatic}) {
-      const auto fits = [&](const Case& one) { return one.variant->engine == engine && one.variant->schedule == schedule; };
-      const auto first = std::find_if(all.begin(), all.end(), fits);
-      if (first == all.end()) continue;
-      typical.push_back(*first);
-      const auto last = std::find_if(all.rbegin(), all.rend(), fits);
-      if (engine == Engine::kCpu && *last->variant != *first->variant) typical.push_back(*last);
+  for (const Case& one : with_every_variant(c)) {
+    const DecodeVariant& v = *one.variant;
+    const VariantWords words = words_of(v);
+    bool is_new = seen.insert(words.engine + words.schedule + words.fusion).second;
+    for (const std::string& field : words.fields) {
+      const bool counts = full_tier() || (v.engine == Engine::kCpu && v.fusion == Fusion::kNone);
+      is_new = (counts && seen.insert(words.engine + words.fusion + field).second) || is_new;
     }
+    // A single launch has the prologue's work list in it, so that one schedule each will do.
+    const bool is_spare = (v.fusion == Fusion::kPrologue && v.schedule == Schedule::kWorklist) ||
+                          (v.fusion == Fusion::kSingle && v.schedule == Schedule::kStatic);
+    if (is_new && (full_tier() || !on_cpu || v.engine != Engine::kSimt || !is_spare)) typical.push_back(one);
   }
   return typical;
 }

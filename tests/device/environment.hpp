@@ -24,8 +24,14 @@ bool full_tier();
 
 /// The case once for every variant that fits its problem.
 std::vector<Case> with_every_variant(const Case& c);
-/// In the fast tier the first of each engine and schedule, and the last of the cpu engine: kernels take seconds to
-/// build on CPU devices. In the full tier all.
+/// What variants differ in.
+struct VariantWords {
+  std::string engine, schedule, fusion;
+  std::vector<std::string> fields;  ///< "wg=64"
+};
+VariantWords words_of(const DecodeVariant& variant);
+/// One of each engine, schedule and fusion; in the fast tier on CPU devices not all of simt, whose kernels take seconds to
+/// build there. In the full tier every value of every field too, of each engine and fusion.
 std::vector<Case> with_typical_variants(const Case& c);
 
 /// A case that is set up, run any number of times, and compared.

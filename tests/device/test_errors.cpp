@@ -277,8 +277,9 @@ TEST(Errors, ForcedVariantsAndTexts) {
   const std::string text = to_string(variant);
   options.variant = text.c_str();
   EXPECT_EQ(clsink_plan_create(s.c_context.get(), &problem, &options, &plan), CLSINK_UNSUPPORTED_DEVICE);
-  for (const char* bad :
-       {"", "simt", "simt schedule=worklist wg=128 tile_kv=32", "simt schedule=worklist wg=128 tile_kv=32 vec=x"}) {
+  for (const char* bad : {"", "simt", "simt schedule=worklist fusion=none wg=128 tile_kv=32 vec=8",
+                          "simt schedule=worklist fusion=none wg=128 tile_kv=32 vec=x stages=1",
+                          "simt schedule=worklist fusion=some wg=128 tile_kv=32 vec=8 stages=1"}) {
     EXPECT_EQ(error_of([&] { parse_variant(bad); }).first, ErrorCode::kInvalidProblem) << bad;
     options.variant = bad;
     EXPECT_EQ(clsink_plan_create(s.c_context.get(), &problem, &options, &plan), CLSINK_INVALID_PROBLEM) << bad;

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The grid against the reference. Each row of a covering array runs with one variant, chosen so that in the fast tier
-// (pairwise rows) every engine and every schedule meets every value of every axis, and every value of the variants'
-// fields occurs; with CLSINK_FULL=1 (3-wise rows) every single variant meets every value. simt kernels take seconds to
-// build on CPU devices, so the fast tier takes the cpu engine where both would do.
+// (pairwise rows) every engine, every schedule and every fusion meets every value of every axis, and all three together and
+// every value of the variants' fields occur; with CLSINK_FULL=1 (3-wise rows) all three together and each value of a field
+// meet every value. simt kernels take seconds to build on CPU devices, so the cpu engine is taken where both would do.
 #include <algorithm>
-#include <cstdlib>
 #include <map>
 #include <set>
-#include <sstream>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "environment.hpp"
@@ -28,17 +27,14 @@ void PrintTo(const SuiteRun& run, std::ostream* stream) { *stream << to_string(r
 class Meetings {
  public:
   std::vector<int> of(const DecodeVariant& variant, const std::vector<int>& row) {
-    std::vector<std::string> kinds;
+    const VariantWords words = words_of(variant);
+    const std::string form = words.engine + " " + words.schedule + " " + words.fusion;
+    std::vector<std::string> kinds = {form};
+    for (const std::string& field : words.fields) kinds.push_back(words.engine + " " + field);
     std::vector<int> numbers;
-    if (full_tier()) {
-      kinds = {to_string(variant)};
-    } else {
-      std::istringstream words(to_string(variant));
-      std::string engine, schedule;
-      words >> engine >> schedule;
-      kinds = {engine, schedule};
-      numbers.push_back(number_of(engine + schedule));
-      for (std::string field; words >> field;) numbers.push_back(number_of(engine + field));
+    if (!full_tier()) {
+      for (const std::string& kind : kinds) numbers.push_back(number_of(kind));
+      kinds = {words.engine, words.schedule, words.fusion};
     }
     for (const std::string& kind : kinds) {
       for (std::size_t axis = 0; axis < row.size(); ++axis) {
@@ -62,7 +58,7 @@ class Sampler {
     for (std::size_t row = 0; row < rows.size(); ++row) {
       begin_.push_back(candidates_.size());
       for (const Case& c : with_every_variant(cases[row])) {
-        candidates_.push_back({{row, c}, meetings.of(*c.variant, rows[row])});
+        candidates_.push_back({{row, c}, to_string(*c.variant), meetings.of(*c.variant, rows[row])});
         open_.insert(candidates_.back().meetings.begin(), candidates_.back().meetings.end());
       }
     }
@@ -79,28 +75,32 @@ class Sampler {
  private:
   struct Candidate {
     SuiteRun run;
+    std::string variant;
     std::vector<int> meetings;
   };
 
+  // Most meetings first, then what builds fast, then what ran least.
   void take_best(std::size_t begin, std::size_t end, std::vector<SuiteRun>& runs) {
     const Candidate* best = nullptr;
-    std::ptrdiff_t best_gain = -1;
-    for (std::size_t step = 0; step < end - begin; ++step) {
-      const std::size_t i = begin + (step + 7 * runs.size()) % (end - begin);  // ties go round the variants
-      const std::vector<int>& met = candidates_[i].meetings;
-      const auto gain = std::count_if(met.begin(), met.end(), [this](int meeting) { return open_.count(meeting) != 0; });
-      const bool cheaper = gain == best_gain && candidates_[i].run.c.variant->engine == Engine::kCpu &&
-                           best->run.c.variant->engine == Engine::kSimt;
-      if (gain > best_gain || cheaper) best_gain = gain, best = &candidates_[i];
+    auto best_rank = std::make_tuple(std::ptrdiff_t{0}, false, 0);
+    for (std::size_t i = begin; i < end; ++i) {
+      const Candidate& one = candidates_[i];
+      const auto gain = std::count_if(one.meetings.begin(), one.meetings.end(), [this](int m) { return open_.count(m) != 0; });
+      const auto used = runs_of_.find(one.variant);
+      const auto rank =
+          std::make_tuple(-gain, one.run.c.variant->engine != Engine::kCpu, used == runs_of_.end() ? 0 : used->second);
+      if (best == nullptr || rank < best_rank) best = &one, best_rank = rank;
     }
     if (best == nullptr) return;  // no variant fits
     for (int meeting : best->meetings) open_.erase(meeting);
+    ++runs_of_[best->variant];
     runs.push_back(best->run);
   }
 
   std::vector<Candidate> candidates_;
   std::vector<std::size_t> begin_;  // first candidate of every row
   std::set<int> open_;
+  std::map<std::string, int> runs_of_;
 };
 
 struct Grid {

@@ -55,7 +55,7 @@ int main(int argc, char** argv) {
     for (std::size_t turn = 0; turn < cases.size(); ++turn) {
       try {
         for (const clsink::DecodePlan& plan : plans_of(facts, clsink::resolve(cases[turn].problem), turn)) {
-          for (const clsink::ProgramSpec& spec : clsink::program_specs(plan, !is_cpu, facts.max_work_group_size)) {
+          for (const clsink::ProgramSpec& spec : clsink::program_specs(plan, facts)) {
             lines.insert(std::string(to_string(spec.kernel)) + "\t" + build_options(spec));
           }
         }

@@ -4,8 +4,10 @@
 
 Wrong numbers show on any device. A dropped barrier often does not (PoCL runs a work-group's items one after another), so
 those run in oclgrind, which reports races."""
+import concurrent.futures
 import os
 import pathlib
+import queue
 import shutil
 import signal
 import subprocess
@@ -16,23 +18,25 @@ from typing import NamedTuple
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 KERNELS = ROOT / "cl_kernels"
 
-SIMT = "simt schedule={} wg=64 tile_kv=8 vec=4"
-CPU = "cpu schedule={} wg=1 tile_kv=16 vec=8"
-ROUTED = "f32 hq=6 hkv=2 d=32 b=3 kv=200 route={} near=1,16 | {} @ lens=200,57,16 seed=3 data=sink tau={}"
+SIMT = "simt schedule={} fusion={} wg=64 tile_kv=8 vec=4 stages=1"
+CPU = "cpu schedule={} fusion={} wg=1 tile_kv=16 vec=8 stages=1"
+ROUTED = "f32 hq=6 hkv=2 d=32 b=3 kv=200 route={} near={} | {} @ lens=200,57,16 seed=3 data=sink tau={}"
 DENSE = "f32 hq=6 hkv=2 d=32 b=3 kv=200 {}| {} @ lens=200,57,16 seed=3 data={} {}"
 RACES = "f32 hq=2 hkv=1 d=32 b=3 kv=40 route=mean near=1,8 | {} | workers_per_cu=3 min_tiles=1 @ lens=40,25,0 seed=3 data=random tau=2"
 
 
-def both_schedules(text, variant):
-    return tuple(text.replace("{VARIANT}", variant.format(schedule)) for schedule in ("worklist", "static"))
+def both_schedules(text, variant, fusion):
+    # A static schedule without routing has nothing that a prologue could do.
+    schedules = ("worklist",) if fusion == "prologue" and "route=" not in text else ("worklist", "static")
+    return tuple(text.replace("{VARIANT}", variant.format(schedule, fusion)) for schedule in schedules)
 
 
-def dense(variant, keep="", data="random", more=""):
-    return both_schedules(DENSE.format(keep, "{VARIANT}", data, more), variant)
+def dense(variant, keep="", data="random", more="", fusion="none"):
+    return both_schedules(DENSE.format(keep, "{VARIANT}", data, more), variant, fusion)
 
 
-def routed(variant, policy, tau="0.4"):
-    return both_schedules(ROUTED.format(policy, "{VARIANT}", tau), variant)
+def routed(variant, policy, tau="0.4", near="1,16", fusion="none"):
+    return both_schedules(ROUTED.format(policy, near, "{VARIANT}", tau), variant, fusion)
 
 
 # Logits far apart and growing: maxima move all the time.
@@ -51,10 +55,11 @@ class Mutation(NamedTuple):
     program: str = "check_cases"
 
 
-def barrier(name, file, text):
+def barrier(name, file, text, fusion="none", schedule="worklist", routed=True):
     """`text` is a line with the barrier to drop, or what stands before it."""
+    case = RACES if routed else RACES.replace("route=mean near=1,8 ", "").replace(" tau=2", "")
     return Mutation(f"no barrier {name}", file, text, text.replace("barrier(CLK_LOCAL_MEM_FENCE)", "(void)0"),
-                    (RACES.format(SIMT.format("worklist")),), races=True)
+                    (case.format(SIMT.format(schedule, fusion)),), races=True)
 
 
 def short_addresses(name, file, text, replacement=None):
@@ -65,17 +70,27 @@ def short_addresses(name, file, text, replacement=None):
 
 FENCE = "    barrier(CLK_LOCAL_MEM_FENCE);\n"
 MUTATIONS = [
-    # dropped barriers, in oclgrind
+    # dropped barriers, in oclgrind; not of fusion=single, as oclgrind is an OpenCL 1.2 device and has no fence between
+    # work-groups
     barrier("before the tile of K is read (simt)", "engines/simt.clh", FENCE + "    UNROLL for (int i = 0; i < ROW_STEPS; ++i) {\n"),
     barrier("before the scores are read (simt)", "engines/simt.clh", "    score_tile(e);\n" + FENCE),
     barrier("before the weights are read (simt)", "engines/simt.clh", "    soften_tile(e, min(TILE_KV, stop - token));\n" + FENCE),
     barrier("before the rows' states are read (simt)", "engines/simt.clh",
             "  barrier(CLK_LOCAL_MEM_FENCE);  // row states are there; the head before has been read\n"),
-    barrier("before the merged rows are read (simt)", "engines/simt.clh",
-            "  barrier(CLK_LOCAL_MEM_FENCE);\n  return (float2)(m, l);\n"),
-    barrier("before the decision (route)", "route.cl", "  barrier(CLK_LOCAL_MEM_FENCE);\n  if (lid != 0 || !inside) return;\n"),
-    barrier("inside the scan (schedule)", "schedule.cl", FENCE + "    sums[lid] += before;\n"),
-    barrier("before the lanes are merged (combine)", "combine.cl", "  barrier(CLK_LOCAL_MEM_FENCE);\n  m = NO_MAXIMUM;\n"),
+    barrier("before the merged rows are read (simt)", "engines/simt.clh", "  barrier(CLK_LOCAL_MEM_FENCE);\n  e->merged_m = m;\n"),
+    barrier("before the sums are finished (route)", "routing.clh",
+            "  barrier(CLK_LOCAL_MEM_FENCE);\n  for (int i = lid; i < heads; i += WG) {\n"),
+    barrier("before the decision (route)", "routing.clh",
+            "  }\n  barrier(CLK_LOCAL_MEM_FENCE);\n}\n\n// The group's token ranges, from"),
+    barrier("before the scan (schedule)", "work_list.clh", "  sums[lid] = sum;\n  barrier(CLK_LOCAL_MEM_FENCE);\n"),
+    barrier("inside the scan (schedule)", "work_list.clh", FENCE + "    sums[lid] += before;\n"),
+    barrier("before the lanes are merged (combine)", "merge.clh", "  barrier(CLK_LOCAL_MEM_FENCE);\n  const int heads = unfinished"),
+    barrier("before the sums are finished (prologue)", "routing.clh",
+            "  barrier(CLK_LOCAL_MEM_FENCE);\n  for (int i = lid; i < heads; i += WG) {\n", fusion="prologue", schedule="static"),
+    barrier("before the token ranges are read (prologue)", "prologue.clh", FENCE + "  }\n#else\n", fusion="prologue"),
+    barrier("before dense token ranges are read (prologue)", "prologue.clh", "  barrier(CLK_LOCAL_MEM_FENCE);\n#endif\n",
+            fusion="prologue", routed=False),
+    barrier("inside the scan (prologue)", "work_list.clh", FENCE + "    sums[lid] += before;\n", fusion="prologue"),
 
     # the rescaling of what was accumulated
     Mutation("accumulator not rescaled (simt)", "engines/simt.clh", "e->acc[j] *= e->rescale[row * GROUP_SIZE + j];",
@@ -85,8 +100,12 @@ MUTATIONS = [
              "store_floats(acc, 0, e->rows", dense(SIMT, **STEEP)),
     Mutation("accumulator not rescaled (cpu)", "engines/cpu.clh", "e->acc[j][d] *= rescale;", "(void)0;", dense(CPU, **STEEP)),
     Mutation("sum not rescaled (cpu)", "engines/cpu.clh", "e->l[j] *= rescale;", "(void)0;", dense(CPU, **STEEP)),
-    Mutation("partials merged without rescaling (combine)", "combine.cl", "weight = ml.y > 0.0f ? exp2_nonpositive(ml.x - new_m) : 0.0f;",
-             "weight = 1.0f;", dense(CPU) + dense(SIMT)),
+    Mutation("partials merged without rescaling (combine)", "merge.clh", "ml[n].y > 0.0f ? exp2_nonpositive(ml[n].x - m) : 0.0f;",
+             "ml[n].y > 0.0f ? 1.0f : 0.0f;", dense(CPU) + dense(SIMT)),
+    Mutation("lanes merged without rescaling (combine)", "merge.clh", "sum = fma(lane_acc[n * HEAD_DIM + d], rescale, sum);",
+             "sum += lane_acc[n * HEAD_DIM + d];", dense(SIMT, **STEEP)),
+    Mutation("lanes' sums merged without rescaling (single)", "merge.clh", "merged_l = fma(lane_l[n], rescale, merged_l);",
+             "merged_l += lane_l[n];", dense(SIMT, fusion="single", **STEEP)),
 
     # token sets
     Mutation("keep_last ignored (simt)", "token_set.clh", "r.last_begin = keep_last < kv_len ? kv_len - keep_last : 0;",
@@ -107,18 +126,20 @@ MUTATIONS = [
              "for (int i = 0; i < TILE_KV - 1; ++i) {\n        const __global char *line", dense(CPU)),
     Mutation("the last, partial tile lost", "token_set.clh", "const int last_stop = CEIL_DIV(r.kv_len, tile_kv);",
              "const int last_stop = r.kv_len / tile_kv;", dense(CPU)),
-    Mutation("a share begins one tile late", "share.clh", "return quotient * index + remainder * (uint)index / (uint)num_sharers;",
-             "return min(quotient * index + remainder * (uint)index / (uint)num_sharers + (index > 0), count);", dense(CPU)),
+    Mutation("a share begins one tile late", "share.clh", "return (int)(quotient * (uint)index + remainder * (uint)index / n);",
+             "return min((int)(quotient * (uint)index + remainder * (uint)index / n) + (index > 0), count);", dense(CPU)),
 
     # heads of the group
-    Mutation("output to the wrong head (decode)", "decode.cl", "const int q_head = kv_head * GROUP_SIZE + j;",
-             "const int q_head = kv_head * GROUP_SIZE + GROUP_SIZE - 1 - j;", dense(CPU) + dense(SIMT)),
+    Mutation("output to the wrong head (decode)", "decode.cl", "softmax_inverse(ml.y), out_row(args, out, sequence, q_head + j)",
+             "softmax_inverse(ml.y), out_row(args, out, sequence, q_head + GROUP_SIZE - 1 - j)", dense(CPU) + dense(SIMT)),
+    Mutation("partial of the wrong head (decode)", "decode.cl", "const long row = (long)slot * GROUP_SIZE + j;",
+             "const long row = (long)slot * GROUP_SIZE + GROUP_SIZE - 1 - j;", dense(CPU)),
     Mutation("query of the wrong head (simt)", "engines/simt.clh", "vstore8(load_q8(q + j * q_head_stride + d)",
              "vstore8(load_q8(q + (GROUP_SIZE - 1 - j) * q_head_stride + d)", dense(SIMT)),
     Mutation("query of the wrong head (cpu)", "engines/cpu.clh", "vstore8(load_q8(q + j * q_head_stride + d)",
              "vstore8(load_q8(q + (GROUP_SIZE - 1 - j) * q_head_stride + d)", dense(CPU)),
-    Mutation("output to the wrong head (combine)", "combine.cl", "q_head = group % args.num_kv_heads * GROUP_SIZE + j;",
-             "q_head = group % args.num_kv_heads * GROUP_SIZE + GROUP_SIZE - 1 - j;", dense(CPU)),
+    Mutation("output to the wrong head (combine)", "merge.clh", "q_head = group % args->num_kv_heads * GROUP_SIZE + first_head;",
+             "q_head = group % args->num_kv_heads * GROUP_SIZE + GROUP_SIZE - 1 - first_head;", dense(CPU)),
 
     # 64-bit addresses
     short_addresses("a head's keys", "kv_layout.clh", "kv_head * args->k.head"),
@@ -135,15 +156,45 @@ MUTATIONS = [
     short_addresses("a sequence's outputs", "epilogue.clh", "sequence * args->out.block"),
 
     # routing
-    Mutation("tau inverted (mean)", "route.cl", "  return mean_score > tau;\n", "  return mean_score < tau;\n", routed(CPU, "mean")),
-    Mutation("tau inverted (all)", "route.cl", "return min_score > tau;", "return min_score < tau;", routed(SIMT, "all")),
-    Mutation("floor inverted (hybrid)", "route.cl", "min_score > args->floor_score", "min_score < args->floor_score",
+    Mutation("tau inverted (mean)", "routing.clh", "  return mean_score > tau;\n", "  return mean_score < tau;\n", routed(CPU, "mean")),
+    Mutation("tau inverted (all)", "routing.clh", "return min_score > tau;", "return min_score < tau;", routed(SIMT, "all")),
+    Mutation("floor inverted (hybrid)", "routing.clh", "min_score > args->floor_score", "min_score < args->floor_score",
              routed(CPU, "hybrid")),
-    Mutation("surrogate ignored", "route.cl", "if (routed) ranges = near;", "", routed(SIMT, "mean")),
+    Mutation("surrogate ignored", "routing.clh", "if (routed) ranges = near;", "", routed(SIMT, "mean")),
+
+    # stages that share a launch; all workspaces are poisoned beforehand, the counters of arrivals too
+    Mutation("scores of another group (prologue)", "prologue.clh", "scores + i * GROUP_SIZE * SCORE_FLOATS, reports", "scores, reports",
+             routed(SIMT, "mean", fusion="prologue")),
+    Mutation("token ranges of another group (prologue)", "prologue.clh", "ranges[i] = dense_ranges(source, first + i);",
+             "ranges[i] = dense_ranges(source, first);", dense(CPU, fusion="prologue")),
+    Mutation("token ranges not left to combine (prologue)", "decode.cl",
+             "ranges_in(&args, workspace)[worker] = prologue_ranges[0];", "(void)0;", routed(CPU, "mean", fusion="prologue")),
+    Mutation("no statistics (prologue)", "decode.cl", "groups ? 1 : 0, prologue_ranges, prologue_scores, worker < groups",
+             "groups ? 1 : 0, prologue_ranges, prologue_scores, 0", routed(CPU, "mean", fusion="prologue")),
+    Mutation("slots not left to combine (prologue)", "decode.cl", "write_slots(&source, &list);", "(void)0;",
+             dense(CPU, fusion="prologue")),
+    Mutation("slots of another group (prologue)", "work_list.clh", "int tile = run_begin(list, lid);",
+             "int tile = run_begin(list, lid + 1);", dense(SIMT, fusion="prologue")),
+    Mutation("work list one tile short (prologue)", "work_list.clh", "list.total = sums[WG - 1];", "list.total = sums[WG - 1] - 1;",
+             dense(CPU, fusion="prologue")),
+    Mutation("slots of the wrong tiles (single)", "decode.cl", "worker) + taken - begin;", "worker) + taken;",
+             dense(CPU, fusion="single")),
+    Mutation("one arrival too few (single)", "arrivals.clh", "== expected - 1;", "== expected - 2;", dense(CPU, fusion="single")),
+    Mutation("one arrival too many (single)", "arrivals.clh", "== expected - 1;", "== expected;", dense(CPU, fusion="single")),
+    Mutation("the last worker never merges (single)", "arrivals.clh", "return *last;", "return 0;", dense(SIMT, fusion="single")),
+    Mutation("arrivals of an earlier step count (single)", "arrivals.clh", "atomic_cmpxchg(counter, found, tag);", ";",
+             dense(CPU, fusion="single")),
+    Mutation("one counter for all groups (single)", "arrivals.clh", "(workspace + args->arrival_offset) + group;",
+             "(workspace + args->arrival_offset);", dense(CPU, fusion="single")),
+    Mutation("groups without tiles not written (single)", "decode.cl", "store_out(0.0f, out_row(", "if (0) store_out(0.0f, out_row(",
+             routed(CPU, "mean", tau="-2", near="0,0", fusion="single")),
+    Mutation("lse of groups without tiles not written (single)", "decode.cl",
+             "if (i % HEAD_DIM == 0) write_lse(&args, lse, sequence, q_head, NO_MAXIMUM, 0.0f);", "",
+             routed(SIMT, "mean", tau="-2", near="0,0", fusion="single")),
 ]
 
 
-LIMIT_SECONDS = 45  # a broken kernel may never end
+LIMIT_SECONDS = 60  # for one case: a broken kernel may never end
 
 
 def run(command, **options):
@@ -168,12 +219,15 @@ class Laboratory:
 
     def __init__(self, work):
         self.work, self.kernels, self.build = work, work / "kernels", work / "build"
+        work.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(self.kernels, ignore_errors=True)
         # Files of now: with their old times a mutation that the last run left in the build would stay there.
         shutil.copytree(KERNELS, self.kernels, copy_function=shutil.copy)
         launcher = ["-DCMAKE_CXX_COMPILER_LAUNCHER=ccache"] if shutil.which("ccache") else []
         self.must(["cmake", "-S", ROOT, "-B", self.build, "-G", "Ninja", f"-DCLSINK_KERNEL_DIR={self.kernels}",
                    "-DCLSINK_BUILD_TOOL=OFF", "-DCLSINK_WITH_CLBLAST=OFF", *launcher])
+        self.must(["cmake", "--build", self.build, "--target", *sorted({m.program for m in MUTATIONS})])
+        self.cache = self.fresh_cache()
 
     @staticmethod
     def must(command):
@@ -182,18 +236,27 @@ class Laboratory:
             sys.exit(f"{' '.join(map(str, command))}\n{done.stdout}")
 
     def check(self, name, cases, races):
-        """Whether all is well with the program of this name, and what was said."""
+        """Whether all is well with the program of this name, and what was said; ends with the first case that is not."""
         self.must(["cmake", "--build", self.build, "--target", name])
         program = next(path for path in self.build.rglob(name) if path.is_file())
-        cache = self.fresh_cache()
-        if not races:
-            code, output = run_program([program, *cases], cache)
-            return code == 0, output
+        said = ""
+        for case in cases:
+            good, output = self.check_races(program, case) if races else self.check_values(program, case)
+            said += output
+            if not good:
+                return False, said
+        return True, said
+
+    def check_values(self, program, case):
+        code, output = run_program([program, case], self.cache)
+        return code == 0, output
+
+    def check_races(self, program, case):
         log = self.work / "oclgrind.log"
         log.unlink(missing_ok=True)
         # Unoptimised: what LLVM's optimiser leaves behind (freeze, noalias scopes) oclgrind cannot interpret.
         code, output = run_program(["oclgrind", "--data-races", "--max-errors", "20", "--build-options", "-cl-opt-disable",
-                                    "--log", log, program, *cases], cache)
+                                    "--log", log, program, case], self.cache)
         errors = log.read_text() if log.exists() else ""
         return code == 0 and not errors, output + errors  # oclgrind's own exit code says nothing
 
@@ -206,6 +269,7 @@ class Laboratory:
     def caught(self, mutation):
         path = self.kernels / mutation.file
         original = path.read_text()
+        self.cache = self.fresh_cache()
         path.write_text(original.replace(mutation.text, mutation.replacement))
         try:
             good, output = self.check(mutation.program, mutation.cases, mutation.races)
@@ -224,24 +288,50 @@ def check_texts():
         sys.exit("\n".join(wrong))
 
 
+class Laboratories:
+    """One for each core; each serves one caller at a time."""
+
+    def __init__(self, work):
+        self.count = os.cpu_count() or 1
+        self.free = queue.SimpleQueue()
+        for i in range(self.count):
+            self.free.put(Laboratory(work / str(i)))
+
+    def each(self, function, items):
+        """function(laboratory, item) for all, results in order."""
+        def call(item):
+            laboratory = self.free.get()
+            try:
+                return function(laboratory, item)
+            finally:
+                self.free.put(laboratory)
+
+        with concurrent.futures.ThreadPoolExecutor(self.count) as pool:
+            yield from pool.map(call, items)
+
+
+def check_unbroken(laboratory, argument):
+    program, races, case = argument
+    return laboratory.check(program, (case,), races)
+
+
+def try_mutation(laboratory, mutation):
+    begin = time.monotonic()
+    return laboratory.caught(mutation), time.monotonic() - begin
+
+
 def main():
     check_texts()
-    work = pathlib.Path(sys.argv[1]).resolve()
-    work.mkdir(parents=True, exist_ok=True)
-    laboratory = Laboratory(work)
-    for program, races in sorted({(mutation.program, mutation.races) for mutation in MUTATIONS}):
-        cases = sorted({case for mutation in MUTATIONS if (mutation.program, mutation.races) == (program, races)
-                        for case in mutation.cases})
-        good, output = laboratory.check(program, cases, races)
+    laboratories = Laboratories(pathlib.Path(sys.argv[1]).resolve())
+    controls = sorted({(m.program, m.races, case) for m in MUTATIONS for case in m.cases})
+    for good, output in laboratories.each(check_unbroken, controls):
         if not good:
             sys.exit(f"control: the unbroken kernels fail\n{output}")
-        print(f"control: {program} passes{' without races' if races else ''} with {len(cases)} arguments")
+    print(f"control: the unbroken kernels pass {len(controls)} cases", flush=True)
     caught = 0
-    for mutation in MUTATIONS:
-        begin = time.monotonic()
-        found = laboratory.caught(mutation)
+    for mutation, (found, seconds) in zip(MUTATIONS, laboratories.each(try_mutation, MUTATIONS)):
         caught += found
-        print(f"{'caught' if found else 'MISSED'}  {mutation.name}  ({time.monotonic() - begin:.1f} s)", flush=True)
+        print(f"{'caught' if found else 'MISSED'}  {mutation.name}  ({seconds:.1f} s)", flush=True)
     print(f"{caught} of {len(MUTATIONS)} caught")
     return 0 if caught == len(MUTATIONS) else 1
 

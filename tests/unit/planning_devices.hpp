@@ -15,16 +15,24 @@ inline DeviceFacts invented_gpu(const std::string& name, const std::string& vend
   facts.vendor = vendor;
   facts.platform = platform;
   facts.driver = "1.0";
+  facts.version = "OpenCL 1.2";
   facts.compute_units = 32;
   facts.max_work_group_size = 1024;
   facts.local_mem_bytes = 48 << 10;
   return facts;
 }
 
-inline DeviceFacts nvidia_gpu() { return invented_gpu("NVIDIA H100 80GB HBM3", "NVIDIA Corporation", "NVIDIA CUDA"); }
+inline DeviceFacts nvidia_gpu() {
+  DeviceFacts facts = invented_gpu("NVIDIA H100 80GB HBM3", "NVIDIA Corporation", "NVIDIA CUDA");
+  facts.version = "OpenCL 3.0 CUDA";
+  facts.nv_compute_capability = 90;
+  return facts;
+}
 
 inline DeviceFacts amd_gpu() {
   DeviceFacts facts = invented_gpu("gfx90a", "Advanced Micro Devices, Inc.", "AMD Accelerated Parallel Processing");
+  facts.version = "OpenCL 2.0 AMD-APP";
+  facts.device_scope_fence = true;
   facts.max_work_group_size = 256;
   facts.local_mem_bytes = 64 << 10;
   return facts;
@@ -32,6 +40,8 @@ inline DeviceFacts amd_gpu() {
 
 inline DeviceFacts intel_gpu() {
   DeviceFacts facts = invented_gpu("Intel(R) Arc(TM) A770 Graphics", "Intel(R) Corporation", "Intel(R) OpenCL Graphics");
+  facts.version = "OpenCL 3.0 NEO";
+  facts.device_scope_fence = true;
   facts.local_mem_bytes = 64 << 10;
   return facts;
 }
@@ -39,6 +49,8 @@ inline DeviceFacts intel_gpu() {
 inline DeviceFacts pocl_cpu() {
   DeviceFacts facts = invented_gpu("pthread-zen5", "AuthenticAMD", "Portable Computing Language");
   facts.is_cpu = true;
+  facts.version = "OpenCL 3.0 PoCL";
+  facts.device_scope_fence = true;
   facts.compute_units = 2;
   facts.max_work_group_size = 4096;
   facts.local_mem_bytes = 512 << 10;

@@ -2,6 +2,7 @@
 // Variants, launch tuning and plans as text: round trips, strictness, and messages that name the field.
 #include <gtest/gtest.h>
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -27,17 +28,23 @@ void expect_refused(const Parse& parse, const std::string& text, const std::vect
 }
 
 TEST(VariantText, RoundTrips) {
-  EXPECT_EQ(to_string(DecodeVariant{}), "simt schedule=worklist wg=128 tile_kv=32 vec=8");
-  EXPECT_EQ(parse_variant("cpu schedule=static vec=16 tile_kv=48 wg=1"),
-            (DecodeVariant{Engine::kCpu, Schedule::kStatic, 1, 48, 16}));
-  for (const Engine engine : {Engine::kSimt, Engine::kCpu}) {
+  EXPECT_EQ(to_string(DecodeVariant{}), "simt schedule=worklist fusion=none wg=128 tile_kv=32 vec=8 stages=1");
+  EXPECT_EQ(parse_variant("cpu schedule=static fusion=none vec=16 tile_kv=48 wg=1 stages=1"),
+            (DecodeVariant{Engine::kCpu, Schedule::kStatic, Fusion::kNone, 1, 48, 16, 1}));
+  EXPECT_EQ(parse_variant("nv_mma schedule=worklist fusion=single stages=4 wg=128 tile_kv=64 vec=8"),
+            (DecodeVariant{Engine::kNvMma, Schedule::kWorklist, Fusion::kSingle, 128, 64, 8, 4}));
+  std::set<std::string> texts;
+  for (const Engine engine : {Engine::kSimt, Engine::kCpu, Engine::kNvMma}) {
     for (const Schedule schedule : {Schedule::kStatic, Schedule::kWorklist}) {
-      for (const std::int32_t size : {1, 2, 64, 1000003, 2147483647}) {
-        for (std::int32_t DecodeVariant::*member : {&DecodeVariant::wg, &DecodeVariant::tile_kv, &DecodeVariant::vec}) {
-          DecodeVariant variant{engine, schedule, 5, 6, 7};
-          variant.*member = size;
-          EXPECT_EQ(parse_variant(to_string(variant)), variant) << to_string(variant);
-          EXPECT_EQ(parse_variant("  " + to_string(variant) + " "), variant);
+      for (const Fusion fusion : {Fusion::kNone, Fusion::kPrologue, Fusion::kSingle}) {
+        for (const std::int32_t size : {1, 2, 64, 1000003, 2147483647}) {
+          for (const VariantField& field : kVariantFields) {
+            DecodeVariant variant{engine, schedule, fusion, 5, 6, 7, 8};
+            variant.*field.member = size;
+            EXPECT_EQ(parse_variant(to_string(variant)), variant) << to_string(variant);
+            EXPECT_EQ(parse_variant("  " + to_string(variant) + " "), variant);
+            EXPECT_TRUE(texts.insert(to_string(variant)).second) << "of two variants: " << to_string(variant);
+          }
         }
       }
     }
@@ -51,22 +58,32 @@ TEST(VariantText, MessageNamesTheBadField) {
   } cases[] = {
       {"", {"variant is ''"}},
       {"simt", {"variant is 'simt'"}},
-      {"gpu schedule=static wg=1 tile_kv=1 vec=1", {"engine", "'gpu'", "simt, cpu"}},
-      {"simt schedule=dynamic wg=1 tile_kv=1 vec=1", {"schedule", "'dynamic'", "static, worklist"}},
-      {"simt wg=1 schedule=static tile_kv=1 vec=1", {"'wg'", "schedule="}},
-      {"simt static wg=1 tile_kv=1 vec=1", {"'static'", "key=value"}},
-      {"simt schedule=static wg=1 tile_kv=1", {"lacks", "'vec'"}},
-      {"simt schedule=static tile_kv=1 vec=1", {"lacks", "'wg'"}},
-      {"simt schedule=static wg=1 vec=1", {"lacks", "'tile_kv'"}},
-      {"simt schedule=static wg=1 wg=1 tile_kv=1 vec=1", {"'wg'", "twice"}},
-      {"simt schedule=static schedule=static wg=1 tile_kv=1 vec=1", {"unknown", "'schedule'"}},
-      {"simt schedule=static wg=1 tile_kv=1 vec=1 unroll=4", {"unknown", "'unroll'"}},
-      {"simt schedule=static wg=0 tile_kv=1 vec=1", {"wg is 0", "positive"}},
-      {"simt schedule=static wg=1 tile_kv=-32 vec=1", {"tile_kv is -32", "positive"}},
-      {"simt schedule=static wg=1 tile_kv=1 vec=eight", {"vec", "'eight'"}},
-      {"simt schedule=static wg=1 tile_kv=1 vec=8.0", {"vec", "'8.0'"}},
-      {"simt schedule=static wg=4294967297 tile_kv=1 vec=1", {"wg", "4294967297", "32 bits"}},
-      {"simt schedule=static wg=1 tile_kv=1 vec", {"'vec'", "key=value"}},
+      {"simt schedule=static", {"variant is 'simt schedule=static'", "fusion"}},
+      {"gpu schedule=static fusion=none wg=1 tile_kv=1 vec=1 stages=1", {"engine", "'gpu'", "simt, cpu, nv_mma"}},
+      {"simt schedule=dynamic fusion=none wg=1 tile_kv=1 vec=1 stages=1", {"schedule", "'dynamic'", "static, worklist"}},
+      {"simt schedule=static fusion=double wg=1 tile_kv=1 vec=1 stages=1", {"fusion", "'double'", "none, prologue, single"}},
+      {"simt schedule=static fusion= wg=1 tile_kv=1 vec=1 stages=1", {"fusion", "''"}},
+      {"simt wg=1 schedule=static fusion=none tile_kv=1 vec=1 stages=1", {"'wg'", "schedule="}},
+      {"simt fusion=none schedule=static wg=1 tile_kv=1 vec=1 stages=1", {"'fusion'", "schedule="}},
+      {"simt schedule=static wg=1 tile_kv=1 vec=1 stages=1", {"'wg'", "fusion="}},
+      {"simt schedule=static wg=1 tile_kv=1 vec=1 stages=1 fusion=none", {"'wg'", "fusion="}},
+      {"simt static fusion=none wg=1 tile_kv=1 vec=1 stages=1", {"'static'", "key=value"}},
+      {"simt schedule=static none wg=1 tile_kv=1 vec=1 stages=1", {"'none'", "key=value"}},
+      {"simt schedule=static fusion=none wg=1 tile_kv=1 stages=1", {"lacks", "'vec'"}},
+      {"simt schedule=static fusion=none tile_kv=1 vec=1 stages=1", {"lacks", "'wg'"}},
+      {"simt schedule=static fusion=none wg=1 vec=1 stages=1", {"lacks", "'tile_kv'"}},
+      {"simt schedule=static fusion=none wg=1 tile_kv=1 vec=1", {"lacks", "'stages'"}},
+      {"simt schedule=static fusion=none wg=1 wg=1 tile_kv=1 vec=1 stages=1", {"'wg'", "twice"}},
+      {"simt schedule=static schedule=static wg=1 tile_kv=1 vec=1 stages=1", {"'schedule'", "fusion="}},
+      {"simt schedule=static fusion=none fusion=none wg=1 tile_kv=1 vec=1 stages=1", {"unknown", "'fusion'"}},
+      {"simt schedule=static fusion=none wg=1 tile_kv=1 vec=1 stages=1 unroll=4", {"unknown", "'unroll'"}},
+      {"simt schedule=static fusion=none wg=0 tile_kv=1 vec=1 stages=1", {"wg is 0", "positive"}},
+      {"simt schedule=static fusion=none wg=1 tile_kv=-32 vec=1 stages=1", {"tile_kv is -32", "positive"}},
+      {"simt schedule=static fusion=none wg=1 tile_kv=1 vec=1 stages=0", {"stages is 0", "positive"}},
+      {"simt schedule=static fusion=none wg=1 tile_kv=1 vec=eight stages=1", {"vec", "'eight'"}},
+      {"simt schedule=static fusion=none wg=1 tile_kv=1 vec=8.0 stages=1", {"vec", "'8.0'"}},
+      {"simt schedule=static fusion=none wg=4294967297 tile_kv=1 vec=1 stages=1", {"wg", "4294967297", "32 bits"}},
+      {"simt schedule=static fusion=none wg=1 tile_kv=1 vec", {"'vec'", "key=value"}},
   };
   for (const auto& c : cases) expect_refused(parse_variant, c.text, c.parts);
 }
@@ -99,10 +116,10 @@ TEST(LaunchText, MessageNamesTheBadField) {
 TEST(PlanText, IsProblemVariantAndLaunch) {
   DecodePlan plan;
   plan.problem = resolve(parse_problem("f16 hq=8 hkv=2 d=64 b=3 kv=700 route=all"));
-  plan.variant = {Engine::kSimt, Schedule::kStatic, 64, 16, 4};
+  plan.variant = {Engine::kSimt, Schedule::kStatic, Fusion::kPrologue, 64, 16, 4, 1};
   plan.launch.tuning = {2, 3};
   EXPECT_EQ(to_string(plan),
-            "f16 hq=8 hkv=2 d=64 b=3 kv=700 route=all | simt schedule=static wg=64 tile_kv=16 vec=4 | "
+            "f16 hq=8 hkv=2 d=64 b=3 kv=700 route=all | simt schedule=static fusion=prologue wg=64 tile_kv=16 vec=4 stages=1 | "
             "workers_per_cu=2 min_tiles=3");
 }
 
@@ -114,6 +131,11 @@ TEST(Names, OfEveryValue) {
   EXPECT_STREQ(to_string(MatchLevel::kGeneric), "generic");
   EXPECT_STREQ(to_string(Engine::kSimt), "simt");
   EXPECT_STREQ(to_string(Engine::kCpu), "cpu");
+  EXPECT_STREQ(to_string(Engine::kNvMma), "nv_mma");
+  EXPECT_STREQ(to_string(Schedule::kWorklist), "worklist");
+  EXPECT_STREQ(to_string(Fusion::kNone), "none");
+  EXPECT_STREQ(to_string(Fusion::kPrologue), "prologue");
+  EXPECT_STREQ(to_string(Fusion::kSingle), "single");
   EXPECT_STREQ(to_string(DType::kBF16), "bf16");
   EXPECT_STREQ(to_string(Policy::kHybrid), "hybrid");
   EXPECT_STREQ(to_string(static_cast<Engine>(9)), "?");

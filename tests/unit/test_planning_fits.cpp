@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "model/problem.hpp"
+#include "model/variant.hpp"
 #include "planning/fits.hpp"
 #include "planning_devices.hpp"
 
@@ -19,11 +20,22 @@ std::string misfit(const DeviceFacts& facts, const std::string& problem, const s
 }
 
 const char* const kProblem = "f16 hq=8 hkv=2 d=64 b=4 kv=1000";
+const char* const kRouted = "f16 hq=8 hkv=2 d=64 b=4 kv=1000 route=mean";
+
+DeviceFacts with_capability(std::int32_t capability) {
+  DeviceFacts facts = nvidia_gpu();
+  facts.nv_compute_capability = capability;
+  return facts;
+}
 
 TEST(Fits, WhatFitsHasNoReason) {
-  EXPECT_EQ(misfit(nvidia_gpu(), kProblem, "simt schedule=static wg=128 tile_kv=32 vec=8"), "");
-  EXPECT_EQ(misfit(pocl_cpu(), kProblem, "simt schedule=worklist wg=64 tile_kv=16 vec=4"), "");
-  EXPECT_EQ(misfit(pocl_cpu(), kProblem, "cpu schedule=worklist wg=1 tile_kv=16 vec=16"), "");
+  EXPECT_EQ(misfit(nvidia_gpu(), kProblem, "simt schedule=static fusion=none wg=128 tile_kv=32 vec=8 stages=1"), "");
+  EXPECT_EQ(misfit(pocl_cpu(), kProblem, "simt schedule=worklist fusion=none wg=64 tile_kv=16 vec=4 stages=1"), "");
+  EXPECT_EQ(misfit(pocl_cpu(), kProblem, "cpu schedule=worklist fusion=none wg=1 tile_kv=16 vec=16 stages=1"), "");
+  EXPECT_EQ(misfit(smallest_gpu(), kProblem, "simt schedule=worklist fusion=prologue wg=64 tile_kv=8 vec=8 stages=1"), "");
+  EXPECT_EQ(misfit(smallest_gpu(), kRouted, "simt schedule=static fusion=prologue wg=64 tile_kv=8 vec=8 stages=1"), "");
+  EXPECT_EQ(misfit(pocl_cpu(), kProblem, "cpu schedule=static fusion=single wg=1 tile_kv=16 vec=16 stages=1"), "");
+  EXPECT_EQ(misfit(nvidia_gpu(), kRouted, "nv_mma schedule=worklist fusion=single wg=128 tile_kv=64 vec=8 stages=4"), "");
 }
 
 TEST(Fits, EveryReason) {
@@ -33,24 +45,75 @@ TEST(Fits, EveryReason) {
     const char* variant;
     const char* reason;
   } cases[] = {
-      {nvidia_gpu(), kProblem, "simt schedule=static wg=128 tile_kv=32 vec=2", "vec is 2, simt has 4 and 8"},
-      {nvidia_gpu(), kProblem, "simt schedule=static wg=128 tile_kv=32 vec=16", "vec is 16"},
-      {nvidia_gpu(), "f32 hq=8 hkv=2 d=64 b=4 kv=1000", "simt schedule=static wg=128 tile_kv=32 vec=8", "vec 8 of 4-byte"},
-      {nvidia_gpu(), kProblem, "simt schedule=static wg=512 tile_kv=32 vec=8", "wg is 512, simt has at most 256"},
-      {smallest_gpu(), kProblem, "simt schedule=static wg=128 tile_kv=32 vec=8", "wg is 128, the device's limit is 64"},
-      {nvidia_gpu(), kProblem, "simt schedule=static wg=63 tile_kv=21 vec=8", "tile_kv is 21, must be even"},
-      {nvidia_gpu(), kProblem, "simt schedule=static wg=128 tile_kv=48 vec=8", "tile_kv 48 does not divide wg 128"},
-      {nvidia_gpu(), kProblem, "simt schedule=static wg=64 tile_kv=128 vec=8", "tile_kv 128 does not divide wg 64"},
-      {nvidia_gpu(), "f16 hq=8 hkv=2 d=256 b=4 kv=1000", "simt schedule=static wg=32 tile_kv=16 vec=4",
+      {nvidia_gpu(), kProblem, "simt schedule=static fusion=none wg=128 tile_kv=32 vec=2 stages=1",
+       "vec is 2, simt has 4 and 8"},
+      {nvidia_gpu(), kProblem, "simt schedule=static fusion=none wg=128 tile_kv=32 vec=16 stages=1", "vec is 16"},
+      {nvidia_gpu(), "f32 hq=8 hkv=2 d=64 b=4 kv=1000", "simt schedule=static fusion=none wg=128 tile_kv=32 vec=8 stages=1",
+       "vec 8 of 4-byte"},
+      {nvidia_gpu(), kProblem, "simt schedule=static fusion=none wg=512 tile_kv=32 vec=8 stages=1",
+       "wg is 512, simt has at most 256"},
+      {smallest_gpu(), kProblem, "simt schedule=static fusion=none wg=128 tile_kv=32 vec=8 stages=1",
+       "wg is 128, the device's limit is 64"},
+      {nvidia_gpu(), kProblem, "simt schedule=static fusion=none wg=63 tile_kv=21 vec=8 stages=1",
+       "tile_kv is 21, must be even"},
+      {nvidia_gpu(), kProblem, "simt schedule=static fusion=none wg=128 tile_kv=48 vec=8 stages=1",
+       "tile_kv 48 does not divide wg 128"},
+      {nvidia_gpu(), kProblem, "simt schedule=static fusion=none wg=64 tile_kv=128 vec=8 stages=1",
+       "tile_kv 128 does not divide wg 64"},
+      {nvidia_gpu(), "f16 hq=8 hkv=2 d=256 b=4 kv=1000", "simt schedule=static fusion=none wg=32 tile_kv=16 vec=4 stages=1",
        "64 pieces is longer than wg 32"},
-      {nvidia_gpu(), "f16 hq=32 hkv=2 d=256 b=4 kv=1000", "simt schedule=static wg=64 tile_kv=64 vec=8", "registers"},
-      {nvidia_gpu(), "f16 hq=16 hkv=1 d=256 b=4 kv=1000", "simt schedule=static wg=256 tile_kv=32 vec=8",
+      {nvidia_gpu(), "f16 hq=32 hkv=2 d=256 b=4 kv=1000", "simt schedule=static fusion=none wg=64 tile_kv=64 vec=8 stages=1",
+       "registers"},
+      {nvidia_gpu(), "f16 hq=16 hkv=1 d=256 b=4 kv=1000", "simt schedule=static fusion=none wg=256 tile_kv=32 vec=8 stages=1",
        "bytes of local memory, the limit is 32768"},
-      {nvidia_gpu(), kProblem, "simt schedule=static wg=256 tile_kv=512 vec=8", "tile_kv 512 (at most 256)"},
-      {nvidia_gpu(), kProblem, "cpu schedule=static wg=1 tile_kv=16 vec=16", "the cpu engine needs a CPU"},
-      {pocl_cpu(), kProblem, "cpu schedule=static wg=2 tile_kv=16 vec=16", "wg is 2, the cpu engine has 1"},
-      {pocl_cpu(), kProblem, "cpu schedule=static wg=1 tile_kv=16 vec=4", "vec is 4, the cpu engine has 8 and 16"},
-      {pocl_cpu(), kProblem, "cpu schedule=static wg=1 tile_kv=24 vec=16", "tile_kv 24 is no multiple of vec 16"},
+      {nvidia_gpu(), kProblem, "simt schedule=static fusion=none wg=256 tile_kv=512 vec=8 stages=1",
+       "tile_kv 512 (at most 256)"},
+      {nvidia_gpu(), kProblem, "cpu schedule=static fusion=none wg=1 tile_kv=16 vec=16 stages=1", "the cpu engine needs a CPU"},
+      {pocl_cpu(), kProblem, "cpu schedule=static fusion=none wg=2 tile_kv=16 vec=16 stages=1",
+       "wg is 2, the cpu engine has 1"},
+      {pocl_cpu(), kProblem, "cpu schedule=static fusion=none wg=1 tile_kv=16 vec=4 stages=1",
+       "vec is 4, the cpu engine has 8 and 16"},
+      {pocl_cpu(), kProblem, "cpu schedule=static fusion=none wg=1 tile_kv=24 vec=16 stages=1",
+       "tile_kv 24 is no multiple of vec 16"},
+      {nvidia_gpu(), kProblem, "simt schedule=static fusion=none wg=128 tile_kv=32 vec=8 stages=2",
+       "stages is 2, the simt engine has 1"},
+      {pocl_cpu(), kProblem, "cpu schedule=static fusion=none wg=1 tile_kv=16 vec=16 stages=3",
+       "stages is 3, the cpu engine has 1"},
+      {intel_gpu(), kProblem, "nv_mma schedule=static fusion=none wg=64 tile_kv=32 vec=8 stages=3",
+       "compute capability 80, this one has 0"},
+      {with_capability(75), kProblem, "nv_mma schedule=static fusion=none wg=64 tile_kv=32 vec=8 stages=3",
+       "compute capability 80, this one has 75"},
+      {nvidia_gpu(), "f32 hq=8 hkv=2 d=64 b=4 kv=1000", "nv_mma schedule=static fusion=none wg=64 tile_kv=32 vec=8 stages=3",
+       "f16 and bf16 caches only"},
+      {nvidia_gpu(), "f16/bf16/f32 hq=8 hkv=2 d=64 b=4 kv=1000",
+       "nv_mma schedule=static fusion=none wg=64 tile_kv=32 vec=8 stages=3", "q of the caches' type"},
+      {nvidia_gpu(), "f16 hq=8 hkv=2 d=40 b=4 kv=1000", "nv_mma schedule=static fusion=none wg=64 tile_kv=32 vec=8 stages=3",
+       "head_dim is 40, nv_mma needs a multiple of 16"},
+      {nvidia_gpu(), kProblem, "nv_mma schedule=static fusion=none wg=64 tile_kv=32 vec=4 stages=3", "vec is 4, nv_mma has 8"},
+      {nvidia_gpu(), kProblem, "nv_mma schedule=static fusion=none wg=48 tile_kv=24 vec=8 stages=3",
+       "wg is 48, nv_mma has multiples of 32"},
+      {nvidia_gpu(), kProblem, "nv_mma schedule=static fusion=none wg=288 tile_kv=144 vec=8 stages=3", "wg is 288"},
+      {nvidia_gpu(), kProblem, "nv_mma schedule=static fusion=none wg=128 tile_kv=32 vec=8 stages=3",
+       "tile_kv is 32, must be a multiple of 64"},
+      {nvidia_gpu(), kProblem, "nv_mma schedule=static fusion=none wg=64 tile_kv=32 vec=8 stages=1",
+       "stages is 1, nv_mma needs 2"},
+      {nvidia_gpu(), "f16 hq=24 hkv=1 d=256 b=4 kv=1000", "nv_mma schedule=static fusion=none wg=32 tile_kv=32 vec=8 stages=2",
+       "more registers than a work-item has"},
+      {nvidia_gpu(), "f16 hq=8 hkv=2 d=256 b=4 kv=1000", "nv_mma schedule=static fusion=none wg=128 tile_kv=64 vec=8 stages=10",
+       "bytes of local memory, the limit is 49152"},
+      {nvidia_gpu(), kProblem, "simt schedule=static fusion=prologue wg=128 tile_kv=32 vec=8 stages=1",
+       "nothing runs before decode"},
+      {nvidia_gpu(), "f16 hq=52 hkv=13 d=64 b=5 kv=1000",
+       "simt schedule=worklist fusion=prologue wg=128 tile_kv=32 vec=8 stages=1", "65 groups, a prologue schedules at most 64"},
+      {nvidia_gpu(), "f16 hq=52 hkv=13 d=64 b=5 kv=1000",
+       "simt schedule=worklist fusion=single wg=128 tile_kv=32 vec=8 stages=1", "65 groups, a prologue schedules at most 64"},
+      {nvidia_gpu(), "f16 hq=20 hkv=5 d=64 b=205 kv=1000",
+       "simt schedule=static fusion=single wg=128 tile_kv=32 vec=8 stages=1",
+       "1025 groups, a workspace counts the arrivals of at most 1024"},
+      {smallest_gpu(), kProblem, "simt schedule=worklist fusion=single wg=64 tile_kv=8 vec=8 stages=1",
+       "no memory fence between work-groups"},
+      {with_capability(61), kProblem, "simt schedule=worklist fusion=single wg=64 tile_kv=8 vec=8 stages=1",
+       "no memory fence between work-groups"},
   };
   for (const auto& c : cases) {
     const std::string reason = misfit(c.facts, c.problem, c.variant);
@@ -59,15 +122,44 @@ TEST(Fits, EveryReason) {
 }
 
 TEST(Fits, NumbersOfTheCallersVariantMayBeAnything) {
-  for (std::int32_t DecodeVariant::*member : {&DecodeVariant::wg, &DecodeVariant::tile_kv, &DecodeVariant::vec}) {
-    for (const std::int32_t value : {0, -1, INT32_MIN, INT32_MAX}) {
-      for (const Engine engine : {Engine::kSimt, Engine::kCpu}) {
-        DecodeVariant variant{engine, Schedule::kStatic, engine == Engine::kCpu ? 1 : 64, 16, 8};
-        variant.*member = value;
-        EXPECT_TRUE(misfit_reason(pocl_cpu(), parse_problem(kProblem), variant)) << to_string(variant);
+  const struct {
+    DeviceFacts facts;
+    DecodeVariant variant;
+  } cases[] = {
+      {pocl_cpu(), parse_variant("simt schedule=static fusion=single wg=64 tile_kv=16 vec=8 stages=1")},
+      {pocl_cpu(), parse_variant("cpu schedule=worklist fusion=single wg=1 tile_kv=16 vec=8 stages=1")},
+      {nvidia_gpu(), parse_variant("nv_mma schedule=worklist fusion=single wg=64 tile_kv=32 vec=8 stages=3")},
+  };
+  for (const auto& c : cases) {
+    EXPECT_EQ(misfit_reason(c.facts, parse_problem(kProblem), c.variant), std::nullopt) << to_string(c.variant);
+    for (const VariantField& field : kVariantFields) {
+      for (const std::int32_t value : {0, -1, INT32_MIN, INT32_MAX}) {
+        DecodeVariant variant = c.variant;
+        variant.*field.member = value;
+        EXPECT_TRUE(misfit_reason(c.facts, parse_problem(kProblem), variant)) << to_string(variant);
       }
     }
   }
+}
+
+// Bounds themselves fit.
+TEST(Fits, FusionUpToItsLimits) {
+  const char* const prologue = "simt schedule=worklist fusion=prologue wg=128 tile_kv=32 vec=8 stages=1";
+  const char* const single = "simt schedule=static fusion=single wg=128 tile_kv=32 vec=8 stages=1";
+  EXPECT_EQ(misfit(nvidia_gpu(), "f16 hq=32 hkv=8 d=64 b=8 kv=1000", prologue), "");
+  EXPECT_EQ(misfit(nvidia_gpu(), "f16 hq=32 hkv=8 d=64 b=128 kv=1000", single), "");
+  // A static prologue routes one group: their number does not matter.
+  EXPECT_EQ(misfit(nvidia_gpu(), "f16 hq=32 hkv=8 d=64 b=1000 kv=1000 route=mean",
+                   "simt schedule=static fusion=prologue wg=128 tile_kv=32 vec=8 stages=1"),
+            "");
+  // Either kind of fence will do, and the prologue needs none.
+  DeviceFacts facts = with_capability(70);
+  EXPECT_EQ(misfit(facts, kProblem, single), "");
+  facts.nv_compute_capability = 0;
+  EXPECT_NE(misfit(facts, kProblem, single), "");
+  EXPECT_EQ(misfit(facts, kProblem, prologue), "");
+  facts.device_scope_fence = true;
+  EXPECT_EQ(misfit(facts, kProblem, single), "");
 }
 
 TEST(Fits, DevicesThatNothingRunsOn) {
@@ -75,7 +167,8 @@ TEST(Fits, DevicesThatNothingRunsOn) {
   EXPECT_EQ(unsupported_reason(facts), std::nullopt);
   facts.little_endian = false;
   EXPECT_NE(unsupported_reason(facts).value_or("").find("big-endian"), std::string::npos);
-  EXPECT_NE(misfit(facts, kProblem, "simt schedule=static wg=128 tile_kv=32 vec=8").find("big-endian"), std::string::npos);
+  EXPECT_NE(misfit(facts, kProblem, "simt schedule=static fusion=none wg=128 tile_kv=32 vec=8 stages=1").find("big-endian"),
+            std::string::npos);
   EXPECT_TRUE(fitting_variants(facts, parse_problem(kProblem)).empty());
   facts = nvidia_gpu();
   facts.max_work_group_size = 0;
@@ -84,7 +177,7 @@ TEST(Fits, DevicesThatNothingRunsOn) {
 
 TEST(Fits, LocalMemoryOfTheDeviceCounts) {
   const DecodeProblem problem = parse_problem("f16 hq=8 hkv=2 d=128 b=4 kv=1000");
-  const DecodeVariant variant = parse_variant("simt schedule=static wg=128 tile_kv=32 vec=8");
+  const DecodeVariant variant = parse_variant("simt schedule=static fusion=none wg=128 tile_kv=32 vec=8 stages=1");
   const std::int64_t bytes = local_bytes(problem, variant);
   EXPECT_GT(bytes, 32 * 128 * 2) << "a tile of K at least";
   DeviceFacts facts = nvidia_gpu();
@@ -93,7 +186,37 @@ TEST(Fits, LocalMemoryOfTheDeviceCounts) {
   facts.local_mem_bytes = bytes - 1;
   EXPECT_EQ(misfit_reason(facts, problem, variant),
             "needs " + std::to_string(bytes) + " bytes of local memory, the limit is " + std::to_string(bytes - 1));
-  EXPECT_EQ(local_bytes(problem, parse_variant("cpu schedule=static wg=1 tile_kv=16 vec=16")), 0);
+  EXPECT_EQ(local_bytes(problem, parse_variant("cpu schedule=static fusion=none wg=1 tile_kv=16 vec=16 stages=1")), 0);
+}
+
+TEST(Fits, FusedKernelsNeedMoreLocalMemory) {
+  for (const char* text : {"f16 hq=8 hkv=2 d=128 b=4 kv=1000", "f16 hq=8 hkv=2 d=128 b=4 kv=1000 route=mean",
+                           "f16 hq=32 hkv=2 d=40 b=4 kv=1000 route=mask"}) {
+    const DecodeProblem problem = parse_problem(text);
+    for (const char* variant : {"simt schedule=static fusion=none wg=128 tile_kv=32 vec=8 stages=1",
+                                "simt schedule=worklist fusion=none wg=64 tile_kv=8 vec=8 stages=1",
+                                "cpu schedule=worklist fusion=none wg=1 tile_kv=16 vec=16 stages=1",
+                                "nv_mma schedule=worklist fusion=none wg=128 tile_kv=64 vec=8 stages=4"}) {
+      SCOPED_TRACE(std::string(text) + ", " + variant);
+      DecodeVariant v = parse_variant(variant);
+      const bool has_prologue = v.schedule == Schedule::kWorklist || problem.routing.enabled;
+      const std::int64_t none = local_bytes(problem, v);
+      v.fusion = Fusion::kPrologue;
+      const std::int64_t prologue = local_bytes(problem, v);
+      v.fusion = Fusion::kSingle;
+      const std::int64_t single = local_bytes(problem, v);
+      if (has_prologue) {
+        EXPECT_GE(prologue, none + 16) << "token ranges of a group at least";
+      } else {
+        EXPECT_EQ(prologue, none);
+      }
+      EXPECT_GE(single, prologue + 4 * problem.head_dim) << "one row of the merge at least";
+    }
+  }
+  // Token ranges of every group and, with routing, sums of every head that is scored at once.
+  const DecodeVariant variant = parse_variant("cpu schedule=worklist fusion=prologue wg=1 tile_kv=16 vec=16 stages=1");
+  EXPECT_GE(local_bytes(parse_problem("f16 hq=8 hkv=2 d=128 b=4 kv=1000"), variant), 64 * 16);
+  EXPECT_GE(local_bytes(parse_problem("f16 hq=8 hkv=2 d=128 b=4 kv=1000 route=mean"), variant), 64 * 16 + 4 * 24 * 4);
 }
 
 // On every device and over the whole grid of shapes.
@@ -113,9 +236,11 @@ TEST(FittingVariants, FitAndRoundTrip) {
             ASSERT_EQ(misfit_reason(facts, problem, variant), std::nullopt) << to_string(variant);
             ASSERT_EQ(parse_variant(to_string(variant)), variant);
             ASSERT_TRUE(texts.insert(to_string(variant)).second) << "twice: " << to_string(variant);
-            ASSERT_LE(local_bytes(problem, variant), std::min<std::int64_t>(facts.local_mem_bytes, 32 << 10));
+            const std::int64_t limit = variant.engine == Engine::kSimt ? 32 << 10 : facts.local_mem_bytes;
+            ASSERT_LE(local_bytes(problem, variant), std::min(facts.local_mem_bytes, limit));
             ASSERT_LE(variant.wg, facts.max_work_group_size);
-            DecodeVariant other = variant;  // the schedule changes nothing about the fit
+            if (variant.fusion != Fusion::kNone) continue;
+            DecodeVariant other = variant;  // without fusion the schedule changes nothing about the fit
             other.schedule = variant.schedule == Schedule::kStatic ? Schedule::kWorklist : Schedule::kStatic;
             ASSERT_NE(std::find(variants.begin(), variants.end(), other), variants.end());
           }
@@ -126,13 +251,43 @@ TEST(FittingVariants, FitAndRoundTrip) {
   }
 }
 
-TEST(FittingVariants, CpuEngineOnCpusOnly) {
-  const auto has_cpu_engine = [](const DeviceFacts& facts) {
-    const auto variants = fitting_variants(facts, parse_problem(kProblem));
-    return std::any_of(variants.begin(), variants.end(), [](const DecodeVariant& v) { return v.engine == Engine::kCpu; });
-  };
-  EXPECT_TRUE(has_cpu_engine(pocl_cpu()));
-  EXPECT_FALSE(has_cpu_engine(nvidia_gpu()));
+// "engine schedule fusion" of all variants that fit.
+std::set<std::string> kinds_of(const DeviceFacts& facts, const std::string& problem) {
+  std::set<std::string> kinds;
+  for (const DecodeVariant& v : fitting_variants(facts, parse_problem(problem))) {
+    kinds.insert(std::string(to_string(v.engine)) + " " + to_string(v.schedule) + " " + to_string(v.fusion));
+  }
+  return kinds;
+}
+
+std::set<std::string> every_kind(const std::vector<std::string>& engines, const std::vector<std::string>& others) {
+  std::set<std::string> kinds;
+  for (const std::string& engine : engines) {
+    for (const std::string& other : others) kinds.insert(engine + " " + other);
+  }
+  return kinds;
+}
+
+TEST(FittingVariants, EnginesSchedulesAndFusionsOfADevice) {
+  const std::vector<std::string> all = {"static none",   "static prologue",   "static single",
+                                        "worklist none", "worklist prologue", "worklist single"};
+  const std::vector<std::string> not_routed = {"static none", "static single", "worklist none", "worklist prologue",
+                                               "worklist single"};
+  const std::vector<std::string> no_fence = {"static none", "static prologue", "worklist none", "worklist prologue"};
+  EXPECT_EQ(kinds_of(pocl_cpu(), kRouted), every_kind({"simt", "cpu"}, all));
+  EXPECT_EQ(kinds_of(pocl_cpu(), kProblem), every_kind({"simt", "cpu"}, not_routed));
+  EXPECT_EQ(kinds_of(nvidia_gpu(), kRouted), every_kind({"simt", "nv_mma"}, all));
+  EXPECT_EQ(kinds_of(nvidia_gpu(), kProblem), every_kind({"simt", "nv_mma"}, not_routed));
+  EXPECT_EQ(kinds_of(with_capability(75), kRouted), every_kind({"simt"}, all));
+  EXPECT_EQ(kinds_of(with_capability(61), kRouted), every_kind({"simt"}, no_fence));
+  EXPECT_EQ(kinds_of(amd_gpu(), kRouted), every_kind({"simt"}, all));
+  EXPECT_EQ(kinds_of(smallest_gpu(), kRouted), every_kind({"simt"}, no_fence));
+  // many groups: a work list is made by a launch of its own
+  EXPECT_EQ(kinds_of(amd_gpu(), "f16 hq=8 hkv=2 d=64 b=100 kv=1000 route=mean"),
+            every_kind({"simt"}, {"static none", "static prologue", "static single", "worklist none"}));
+  EXPECT_EQ(kinds_of(amd_gpu(), "f16 hq=8 hkv=2 d=64 b=1000 kv=1000"), every_kind({"simt"}, {"static none", "worklist none"}));
+  // what nv_mma cannot do is left to simt
+  EXPECT_EQ(kinds_of(nvidia_gpu(), "f16 hq=8 hkv=2 d=72 b=4 kv=1000 route=mean"), every_kind({"simt"}, all));
 }
 
 }  // namespace

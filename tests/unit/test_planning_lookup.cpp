@@ -18,7 +18,7 @@ namespace {
 
 // A row that is recognised by its workers_per_cu.
 std::string row(const std::string& row_class, int mark,
-                const std::string& variant = "simt schedule=static wg=64 tile_kv=16 vec=4") {
+                const std::string& variant = "simt schedule=static fusion=none wg=64 tile_kv=16 vec=4 stages=1") {
   return row_class + " | " + variant + " | workers_per_cu=" + std::to_string(mark) + " min_tiles=1\n";
 }
 
@@ -153,7 +153,7 @@ TEST(Lookup, LevelsCountMoreThanNearness) {
 }
 
 TEST(Lookup, MisfitsArePassedOverWithTheReason) {
-  const std::string wide = "simt schedule=static wg=128 tile_kv=16 vec=4";
+  const std::string wide = "simt schedule=static fusion=none wg=128 tile_kv=16 vec=4 stages=1";
   const TuningDb db = db_of("device \"Tiny\"\n" + row("*", 1, wide) + row("*", 2, wide) + "device \"*\"\n" + row("*", 3));
   const TuningDb::Match match = db.find(smallest_gpu(), parse_problem(kProblem));
   ASSERT_NE(match.row, nullptr);

@@ -14,7 +14,7 @@ namespace clsink {
 namespace {
 
 const std::string kHeader = "# clsink tuning db 1\n";
-const std::string kRow = "* | simt schedule=static wg=64 tile_kv=16 vec=4 | workers_per_cu=3 min_tiles=5";
+const std::string kRow = "* | simt schedule=static fusion=none wg=64 tile_kv=16 vec=4 stages=1 | workers_per_cu=3 min_tiles=5";
 
 TuningDb db_of(const std::string& body) {
   TuningDb db;
@@ -32,7 +32,7 @@ const char* const kProblem = "f16 hq=8 hkv=2 d=64 b=4 kv=1000";
 
 TEST(TuningDb, RowMeansWhatItSays) {
   const TuningDb db = db_of(
-      "device \"*\"\nbf16 d<=128 g=4 b=1 kv=32768 route=0 | cpu schedule=worklist wg=1 tile_kv=32 vec=8 | "
+      "device \"*\"\nbf16 d<=128 g=4 b=1 kv=32768 route=0 | cpu schedule=worklist fusion=none wg=1 tile_kv=32 vec=8 stages=1 | "
       "min_tiles=2 workers_per_cu=7 | 41.2us\n");
   ASSERT_EQ(db.size(), 1U);
   const TuningRow* row = row_of(db, pocl_cpu(), "bf16 hq=8 hkv=2 d=64 b=1 kv=32768");
@@ -45,7 +45,7 @@ TEST(TuningDb, RowMeansWhatItSays) {
   EXPECT_EQ(row->batch.value, 1);
   EXPECT_EQ(row->kv_len.value, 32768);
   EXPECT_EQ(row->routed.value, 0);
-  EXPECT_EQ(row->variant, (DecodeVariant{Engine::kCpu, Schedule::kWorklist, 1, 32, 8}));
+  EXPECT_EQ(row->variant, (DecodeVariant{Engine::kCpu, Schedule::kWorklist, Fusion::kNone, 1, 32, 8, 1}));
   EXPECT_EQ(row->tuning, (LaunchTuning{7, 2}));
   EXPECT_EQ(row->source, "x.tune:3");
 }
@@ -158,7 +158,8 @@ TEST(TuningDb, BadDeviceLinesAreNamed) {
 }
 
 TEST(TuningDb, BadRowsAreNamed) {
-  const std::string variant = "simt schedule=static wg=64 tile_kv=16 vec=4", launch = "workers_per_cu=3 min_tiles=5";
+  const std::string variant = "simt schedule=static fusion=none wg=64 tile_kv=16 vec=4 stages=1",
+                    launch = "workers_per_cu=3 min_tiles=5";
   const std::string rest = " | " + variant + " | " + launch;
   const BadLine lines[] = {
       {"gibberish", {"variant | launch"}},
@@ -175,8 +176,8 @@ TEST(TuningDb, BadRowsAreNamed) {
       {"* route=mean" + rest, {"route is 'mean'"}},
       {"* heads=8" + rest, {"unknown class field", "'heads=8'"}},
       {"* d=64 d<=128" + rest, {"'d'", "twice"}},
-      {"* | simt schedule=static wg=64 tile_kv=16 | " + launch, {"lacks", "'vec'"}},
-      {"* | tpu schedule=static wg=64 tile_kv=16 vec=4 | " + launch, {"engine", "'tpu'"}},
+      {"* | simt schedule=static fusion=none wg=64 tile_kv=16 | " + launch, {"lacks", "'vec'"}},
+      {"* | tpu schedule=static fusion=none wg=64 tile_kv=16 vec=4 stages=1 | " + launch, {"engine", "'tpu'"}},
       {"* | " + variant + " | workers_per_cu=3", {"lacks", "'min_tiles'"}},
       {"* | " + variant + " | workers_per_cu=0 min_tiles=5", {"workers_per_cu is 0"}},
       {"* | " + variant + " | ", {"lacks", "'workers_per_cu'"}},
