@@ -8,6 +8,7 @@
 #include <fstream>
 #include <memory>
 
+#include "cli/bench_data.hpp"
 #include "cli/bench_problem.hpp"
 #include "cli/commands.hpp"
 #include "cli/interrupt.hpp"
@@ -19,7 +20,7 @@ constexpr double kDefaultSeconds = 4;
 
 struct BenchArguments {
   std::vector<std::string> problems;
-  std::string suite, device, json_path, pattern = "spread", baseline = "none";
+  std::string suite, device, json_path, pattern = "spread", lengths, baseline = "none";
   std::vector<std::string> variants;
   std::vector<double> routed{0, 0.25, 0.5, 0.75};
   int rounds = 0;
@@ -50,11 +51,25 @@ std::vector<DecodeProblem> problems_of(const BenchArguments& arguments) {
   return problems;
 }
 
+// "1:16" is 16.
+std::int32_t longest_over_shortest(const std::string& lengths) {
+  constexpr std::size_t kMostDigits = 6;
+  if (lengths.empty()) return 1;
+  const std::string digits = lengths.rfind("1:", 0) == 0 ? lengths.substr(2) : "";
+  const bool is_number = !digits.empty() && digits.size() <= kMostDigits &&
+                         std::all_of(digits.begin(), digits.end(), [](char c) { return c >= '0' && c <= '9'; });
+  if (!is_number || std::stoi(digits) < 1) {
+    throw Error(ErrorCode::kInvalidProblem, fmt::format("lengths {}: not of the form 1:16", lengths));
+  }
+  return std::stoi(digits);
+}
+
 BenchOptions options_of(const BenchArguments& arguments) {
   BenchOptions options;
   options.variants = arguments.variants;
   options.routed = arguments.routed;
-  options.contiguous = arguments.pattern == "contiguous";
+  options.pattern = parse_pattern(arguments.pattern);
+  options.longest_over_shortest = longest_over_shortest(arguments.lengths);
   options.clblast = arguments.baseline == "clblast";
   if (arguments.rounds > 0) options.limits.rounds = arguments.rounds;
   if (arguments.seconds > 0) options.limits.seconds = arguments.seconds;
@@ -81,12 +96,13 @@ int run_bench(const BenchArguments& arguments) {
   Bench bench{opencl, context, read, options_of(arguments), interrupted, remark};
 
   catch_interrupts();
-  print_bench_header(context.device());
+  const std::int64_t sweep_bytes = wanted_sweep_bytes(opencl.device);
+  print_bench_header(context.device(), sweep_bytes);
   std::vector<BenchRow> all_rows;
   for (const DecodeProblem& problem : problems) {
     if (interrupted()) break;
     const std::vector<BenchRow> rows = bench_problem(bench, problem);
-    print_bench_rows(rows);
+    print_bench_rows(rows, sweep_bytes);
     all_rows.insert(all_rows.end(), rows.begin(), rows.end());
   }
   if (!arguments.json_path.empty()) write_json(arguments.json_path, all_rows, context.device());
@@ -109,9 +125,15 @@ void add_bench_command(CLI::App& app, int& exit_code) {
       ->delimiter(',')
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
-  command->add_option("--pattern", arguments->pattern, "Which kv heads are routed: spread, or contiguous (the last ones)")
-      ->check(CLI::IsMember({"spread", "contiguous"}))
+  command
+      ->add_option("--pattern", arguments->pattern,
+                   "Which kv heads are routed: spread, contiguous (the last ones), or ragged: spread, but of every sequence "
+                   "another share, from 0 to twice the fraction")
+      ->check(CLI::IsMember({"spread", "contiguous", "ragged"}))
       ->capture_default_str();
+  command->add_option("--lengths", arguments->lengths,
+                      "1:N spreads the lengths of the sequences geometrically from the problem's kv down to an N-th of it. "
+                      "Every row is followed by its counterpart of equal sequences that read as many bytes");
   command->add_option("--rounds", arguments->rounds, "Rounds for each problem")->check(CLI::PositiveNumber);
   command->add_option("--seconds", arguments->seconds, fmt::format("Seconds for each problem; default {}", kDefaultSeconds))
       ->check(CLI::PositiveNumber);

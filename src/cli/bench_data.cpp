@@ -8,7 +8,7 @@
 #include <limits>
 #include <numeric>
 
-#include "harness/reference.hpp"
+#include "cli/bench_reference.hpp"
 #include "harness/storage.hpp"
 
 namespace clsink::cli {
@@ -16,7 +16,9 @@ namespace {
 
 // value = kTable[top byte of mix(element)]: odd multiples of 1/128 below 2, exact in every storage type.
 constexpr int kTableSize = 256;
-constexpr float kLogitSpread = 2;  // of q over the cache's values: weights that are neither uniform nor one-hot
+// q over the cache's values: weights that are neither uniform nor one-hot. A routed group's q is as much of token 0's key
+// as of its own values, and smaller, so that the sink does not drown the window.
+constexpr float kLogitSpread = 2, kRoutedKey = 0.25F, kRoutedSpread = 0.125F;
 
 float table_value(std::uint32_t index) { return (2.0F * static_cast<float>(index) - (kTableSize - 1)) / 128.0F; }
 
@@ -44,11 +46,11 @@ __kernel void fill(__global storage_t *restrict data, const ulong count, const _
 }
 )";
 
-// A quarter of the groups of one copy is the least that a routed step reads; that should be several times what the
-// last-level cache holds. Small problems would need thousands of copies for that: they stay warm.
-constexpr std::int64_t kCopiesOverCache = 16;
-constexpr std::int64_t kMostBytesOfCopies = std::int64_t{1} << 30;
-constexpr std::int64_t kMostCopies = 128;
+constexpr std::int64_t kGpuSweepBytes = 512'000'000;  // the largest caches of 2025 are 256 MB
+constexpr std::int64_t kCpuSweepOverCache = 16;
+constexpr std::int64_t kMostBytesOnCpu = std::int64_t{1} << 30;
+constexpr std::int64_t kMostShareOfGpu = 4;  // a fourth of the device's memory
+constexpr std::int64_t kMostCopies = 512;    // small problems stay warm
 constexpr std::int64_t kAlignBytes = 64;
 
 std::int64_t round_up(std::int64_t value, std::int64_t multiple) { return (value + multiple - 1) / multiple * multiple; }
@@ -73,7 +75,12 @@ cl::Buffer upload(const harness::OpenClDevice& opencl, std::vector<T>& values) {
 
 }  // namespace
 
-BenchData::BenchData(const harness::OpenClDevice& opencl, const DecodeProblem& problem)
+std::int64_t wanted_sweep_bytes(const cl::Device& device) {
+  if ((device.getInfo<CL_DEVICE_TYPE>() & CL_DEVICE_TYPE_CPU) == 0) return kGpuSweepBytes;
+  return kCpuSweepOverCache * static_cast<std::int64_t>(device.getInfo<CL_DEVICE_GLOBAL_MEM_CACHE_SIZE>());
+}
+
+BenchData::BenchData(const harness::OpenClDevice& opencl, const DecodeProblem& problem, std::int64_t least_step_bytes)
     : problem_(problem), scale_(1.0F / std::sqrt(static_cast<float>(problem.head_dim))) {
   make_pages(opencl);
   const KvLayout& layout = problem.kv_layout;
@@ -86,13 +93,12 @@ BenchData::BenchData(const harness::OpenClDevice& opencl, const DecodeProblem& p
   cache_bytes_ =
       v_offset_bytes_ +
       round_up(extent(layout.v, blocks, problem.num_kv_heads, tokens, problem.head_dim) * element_bytes, kAlignBytes);
-  fill_caches(opencl);
-  make_rows(opencl);
+  fill_caches(opencl, copies_for(opencl.device, least_step_bytes));
+  const std::int64_t out_bytes = extent(problem.out_strides, problem) * size_of(problem.out_dtype);
+  out_ = cl::Buffer(opencl.context, CL_MEM_READ_WRITE, static_cast<std::size_t>(out_bytes));
 }
 
 void BenchData::make_pages(const harness::OpenClDevice& opencl) {
-  std::vector<std::int32_t> lengths(static_cast<std::size_t>(problem_.max_batch), problem_.max_kv_len);
-  kv_len_ = upload(opencl, lengths);
   const KvLayout& layout = problem_.kv_layout;
   if (!layout.is_paged()) return;
   const std::int64_t entries = (problem_.max_kv_len + layout.page_size - 1) / layout.page_size;
@@ -107,17 +113,21 @@ void BenchData::make_pages(const harness::OpenClDevice& opencl) {
   pages_ = upload(opencl, page_table_);
 }
 
-void BenchData::fill_caches(const harness::OpenClDevice& opencl) {
-  const auto limit = static_cast<std::int64_t>(opencl.device.getInfo<CL_DEVICE_MAX_MEM_ALLOC_SIZE>());
+std::int64_t BenchData::copies_for(const cl::Device& device, std::int64_t least_step_bytes) const {
+  const auto limit = static_cast<std::int64_t>(device.getInfo<CL_DEVICE_MAX_MEM_ALLOC_SIZE>());
   if (cache_bytes_ > limit) {
     throw Error(
         ErrorCode::kOutOfMemory,
         fmt::format("K and V of the problem are {} bytes, the device allocates at most {} at once", cache_bytes_, limit));
   }
-  const auto device_cache = static_cast<std::int64_t>(opencl.device.getInfo<CL_DEVICE_GLOBAL_MEM_CACHE_SIZE>());
-  const std::int64_t wanted = std::min(kCopiesOverCache * device_cache, kMostBytesOfCopies);
-  const std::int64_t copies = std::clamp<std::int64_t>((wanted + cache_bytes_ - 1) / cache_bytes_, 1, kMostCopies);
+  const bool is_cpu = (device.getInfo<CL_DEVICE_TYPE>() & CL_DEVICE_TYPE_CPU) != 0;
+  const std::int64_t memory = static_cast<std::int64_t>(device.getInfo<CL_DEVICE_GLOBAL_MEM_SIZE>()) / kMostShareOfGpu;
+  const std::int64_t fitting = (is_cpu ? std::min(kMostBytesOnCpu, memory) : memory) / cache_bytes_;
+  const std::int64_t wanted = (wanted_sweep_bytes(device) + least_step_bytes - 1) / least_step_bytes;
+  return std::max<std::int64_t>(std::min({wanted, fitting, kMostCopies}), 1);
+}
 
+void BenchData::fill_caches(const harness::OpenClDevice& opencl, std::int64_t copies) {
   const std::int64_t element_bytes = size_of(problem_.kv_dtype);
   std::vector<std::byte> table(static_cast<std::size_t>(kTableSize * element_bytes));
   for (std::uint32_t i = 0; i < kTableSize; ++i) {
@@ -130,51 +140,67 @@ void BenchData::fill_caches(const harness::OpenClDevice& opencl) {
   cl::Kernel kernel(program, "fill");
   const cl::CommandQueue queue = opencl.queue();
   constexpr std::size_t kWorkGroupSize = 64, kWorkItems = 4096 * kWorkGroupSize;
-  for (std::int64_t copy = 0; copy < copies; ++copy) {
-    caches_.emplace_back(opencl.context, CL_MEM_READ_WRITE, static_cast<std::size_t>(cache_bytes_));
-    kernel.setArg(0, caches_.back());
-    kernel.setArg(1, static_cast<cl_ulong>(cache_bytes_ / element_bytes));
-    kernel.setArg(2, table_buffer);
-    queue.enqueueNDRangeKernel(kernel, cl::NullRange, cl::NDRange(kWorkItems), cl::NDRange(kWorkGroupSize));
-    queue.finish();
+  const auto bytes = static_cast<std::size_t>(cache_bytes_);
+  caches_.emplace_back(opencl.context, CL_MEM_READ_WRITE, bytes);
+  kernel.setArg(0, caches_.front());
+  kernel.setArg(1, static_cast<cl_ulong>(cache_bytes_ / element_bytes));
+  kernel.setArg(2, table_buffer);
+  queue.enqueueNDRangeKernel(kernel, cl::NullRange, cl::NDRange(kWorkItems), cl::NDRange(kWorkGroupSize));
+  for (std::int64_t copy = 1; copy < copies; ++copy) {
+    caches_.emplace_back(opencl.context, CL_MEM_READ_WRITE, bytes);
+    queue.enqueueCopyBuffer(caches_.front(), caches_.back(), 0, 0, bytes);
   }
+  queue.finish();
 }
 
-std::int64_t BenchData::q_element(int sequence, int q_head, int channel) const {
-  return sequence * problem_.q_strides.sequence + q_head * problem_.q_strides.head + channel;
+std::vector<float> BenchData::q_row(int sequence, int q_head, bool routed) const {
+  std::vector<float> key(static_cast<std::size_t>(problem_.head_dim)), row(key.size());
+  load_cache_row(problem_.kv_layout.k, 0, sequence, q_head / problem_.group_size(), 0, key.data());
+  const std::int64_t first = sequence * problem_.q_strides.sequence + q_head * problem_.q_strides.head;
+  float dot = 0;
+  for (std::size_t i = 0; i < row.size(); ++i) {
+    row[i] = kLogitSpread * value_of(~(first + static_cast<std::int64_t>(i)));
+    dot += row[i] * key[i];
+  }
+  const float sign = (dot > 0) == routed ? 1.0F : -1.0F;
+  for (std::size_t i = 0; i < row.size(); ++i) {
+    const float value = routed ? kRoutedKey * key[i] + sign * kRoutedSpread * row[i] : sign * row[i];
+    row[i] = harness::round_to_storage(problem_.q_dtype, value);
+  }
+  return row;
 }
 
-void BenchData::make_rows(const harness::OpenClDevice& opencl) {
-  const std::int64_t elements = extent(problem_.q_strides, problem_);
-  std::vector<std::byte> rows(static_cast<std::size_t>(elements * size_of(problem_.q_dtype)));
-  for (std::int64_t i = 0; i < elements; ++i) {
-    const float value = kLogitSpread * value_of(~i);
-    harness::store_row(problem_.q_dtype, &value, 1, rows.data() + i * size_of(problem_.q_dtype));
+cl::Buffer BenchData::make_q(const harness::OpenClDevice& opencl, const std::vector<bool>& routed) const {
+  const int element_bytes = size_of(problem_.q_dtype);
+  std::vector<std::byte> rows(static_cast<std::size_t>(extent(problem_.q_strides, problem_) * element_bytes));
+  for (int sequence = 0; sequence < problem_.max_batch; ++sequence) {
+    for (int head = 0; head < problem_.num_q_heads; ++head) {
+      const int group = sequence * problem_.num_kv_heads + head / problem_.group_size();
+      const std::vector<float> row = q_row(sequence, head, routed[static_cast<std::size_t>(group)]);
+      const std::int64_t element = sequence * problem_.q_strides.sequence + head * problem_.q_strides.head;
+      harness::store_row(problem_.q_dtype, row.data(), row.size(), rows.data() + element * element_bytes);
+    }
   }
-  q_ = upload(opencl, rows);
-  const std::int64_t out_bytes = extent(problem_.out_strides, problem_) * size_of(problem_.out_dtype);
-  out_ = cl::Buffer(opencl.context, CL_MEM_READ_WRITE, static_cast<std::size_t>(out_bytes));
+  return upload(opencl, rows);
 }
 
 DecodeBuffers BenchData::buffers() {
   const cl::Buffer& cache = next_cache();
   DecodeBuffers buffers;
-  buffers.q = {q_(), 0};
   buffers.k = {cache(), 0};
   buffers.v = {cache(), static_cast<std::size_t>(v_offset_bytes_)};
-  buffers.kv_len = {kv_len_(), 0};
   buffers.out = {out_(), 0};
   buffers.page_table = {pages_(), 0};
   return buffers;
 }
 
-std::vector<float> BenchData::read_group(const cl::CommandQueue& queue, int sequence, int kv_head) const {
+std::vector<float> BenchData::read_group(const cl::CommandQueue& queue, const CheckedGroup& group) const {
   const int group_size = problem_.group_size(), element_bytes = size_of(problem_.out_dtype);
   std::vector<float> rows(static_cast<std::size_t>(group_size * problem_.head_dim));
   std::vector<std::byte> raw(static_cast<std::size_t>(problem_.head_dim * element_bytes));
   for (int j = 0; j < group_size; ++j) {
     const std::int64_t element =
-        sequence * problem_.out_strides.sequence + (kv_head * group_size + j) * problem_.out_strides.head;
+        group.sequence * problem_.out_strides.sequence + (group.kv_head * group_size + j) * problem_.out_strides.head;
     queue.enqueueReadBuffer(out_, CL_TRUE, static_cast<std::size_t>(element * element_bytes), raw.size(), raw.data());
     harness::load_row(problem_.out_dtype, raw.data(), static_cast<std::size_t>(problem_.head_dim),
                       &rows[static_cast<std::size_t>(j * problem_.head_dim)]);
@@ -199,50 +225,34 @@ void BenchData::load_cache_row(const CacheStrides& strides, std::int64_t first_e
   for (int channel = 0; channel < problem_.head_dim; ++channel) row[channel] = value_of(element + channel);
 }
 
-std::vector<double> BenchData::reference_group(int sequence, int kv_head, const TokenSet& token_set) const {
-  DecodeProblem group = problem_;
-  group.num_kv_heads = group.max_batch = 1;
-  group.num_q_heads = problem_.group_size();
-  group.token_set = token_set;
-  group.routing.enabled = false;
-  harness::ReferenceInputs inputs;
-  for (int head = 0; head < group.num_q_heads; ++head) {
-    for (int channel = 0; channel < group.head_dim; ++channel) {
-      inputs.q.push_back(kLogitSpread * value_of(~q_element(sequence, kv_head * group.num_q_heads + head, channel)));
-    }
+std::vector<double> BenchData::reference_of(const CheckedGroup& group) const {
+  std::vector<float> q;
+  for (int j = 0; j < problem_.group_size(); ++j) {
+    const std::vector<float> row = q_row(group.sequence, group.kv_head * problem_.group_size() + j, group.routed);
+    q.insert(q.end(), row.begin(), row.end());
   }
-  std::vector<float> row(static_cast<std::size_t>(group.head_dim));
-  const std::int64_t v_first_element = v_offset_bytes_ / size_of(problem_.kv_dtype);
-  inputs.key = [&](int, int, int token) {
-    load_cache_row(problem_.kv_layout.k, 0, sequence, kv_head, token, row.data());
-    return row.data();
+  const auto rows_of = [&](const CacheStrides& strides, std::int64_t first_element) {
+    return [this, &strides, &group, first_element](std::int32_t token, float* row) {
+      load_cache_row(strides, first_element, group.sequence, group.kv_head, token, row);
+    };
   };
-  inputs.value = [&](int, int, int token) {
-    load_cache_row(problem_.kv_layout.v, v_first_element, sequence, kv_head, token, row.data());
-    return row.data();
-  };
-  inputs.kv_lens = {problem_.max_kv_len};
-  DecodeStep step;
-  step.scale = scale_;
-  return harness::reference_decode(group, step, inputs).out;
+  return group_reference(q, problem_.head_dim, scale_, group.attended, group.kv_len, rows_of(problem_.kv_layout.k, 0),
+                         rows_of(problem_.kv_layout.v, v_offset_bytes_ / size_of(problem_.kv_dtype)));
 }
 
-double BenchData::relative_error(const cl::CommandQueue& queue, const std::vector<std::pair<int, bool>>& groups,
-                                 const TokenSet& surrogate) {
-  const int sequence = problem_.max_batch - 1;
+double BenchData::relative_error(const cl::CommandQueue& queue, const std::vector<CheckedGroup>& groups) {
   double error = 0, norm = 0;
-  for (const auto& group : groups) {
-    std::vector<double>& expected = references_[group];
-    if (expected.empty()) {
-      expected = reference_group(sequence, group.first, group.second ? surrogate : problem_.token_set);
-    }
-    const std::vector<float> got = read_group(queue, sequence, group.first);
+  for (const CheckedGroup& group : groups) {
+    std::vector<double>& expected = references_[{group.sequence, group.kv_head, group.kv_len, group.routed}];
+    if (expected.empty()) expected = reference_of(group);
+    const std::vector<float> got = read_group(queue, group);
     for (std::size_t i = 0; i < got.size(); ++i) {
       const double difference = got[i] - expected[i];
       error += difference * difference;
       norm += expected[i] * expected[i];
     }
   }
+  if (error == 0) return 0;  // of a zero output too
   const double relative = std::sqrt(error / norm);
   return std::isnan(relative) ? std::numeric_limits<double>::infinity() : relative;
 }

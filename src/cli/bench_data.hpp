@@ -6,7 +6,7 @@
 
 #include <cstdint>
 #include <map>
-#include <utility>
+#include <tuple>
 #include <vector>
 
 #include <clsink/context.hpp>
@@ -15,10 +15,22 @@
 
 namespace clsink::cli {
 
+/// What one sweep over the copies is to read: on a GPU far more than any last-level cache, whatever OpenCL says of it (it
+/// may name another level's size); on a CPU 16 times what OpenCL says.
+std::int64_t wanted_sweep_bytes(const cl::Device& device);
+
+/// A (sequence, kv head) whose output is compared with the reference.
+struct CheckedGroup {
+  std::int32_t sequence, kv_head, kv_len;
+  bool routed;  ///< which queries it has
+  TokenSet attended;
+};
+
 class BenchData {
  public:
-  /// Strides of the problem are filled in (as in a plan). Throws clsink::Error.
-  BenchData(const harness::OpenClDevice& opencl, const DecodeProblem& problem);
+  /// Strides of the problem are filled in (as in a plan). `least_step_bytes`: what the step that reads least will read;
+  /// copies are made for it, as far as memory allows. Throws clsink::Error.
+  BenchData(const harness::OpenClDevice& opencl, const DecodeProblem& problem, std::int64_t least_step_bytes);
 
   /// The next copy in turn: K at its beginning, V at v_offset_bytes.
   const cl::Buffer& next_cache() { return caches_[turn_++ % caches_.size()]; }
@@ -26,30 +38,32 @@ class BenchData {
   std::int64_t cache_bytes() const { return cache_bytes_; }
   std::size_t num_copies() const { return caches_.size(); }
 
-  const cl::Buffer& q() const { return q_; }
   const cl::Buffer& out() const { return out_; }
   float scale() const { return scale_; }
 
-  /// Everything but the workspace and the routing buffers, with the next cache in turn.
+  /// Queries of routed groups lean towards the key of token 0, cosine about 0.7; those of others away from it, cosine 0
+  /// or less. routed: [batch][num_kv_heads].
+  cl::Buffer make_q(const harness::OpenClDevice& opencl, const std::vector<bool>& routed) const;
+  static constexpr float kTauBetween = 0.35F;
+
+  /// Output, page table and the next cache in turn; the rest is the step's.
   DecodeBuffers buffers();
 
   /// So that an output which is not written cannot pass for the one before.
   void spoil_output(const cl::CommandQueue& queue) const;
 
-  /// ||out - reference|| / ||reference|| over the given (kv head, routed) groups of the last sequence, where routed ones
-  /// attend to the surrogate; infinity if anything is NaN. Blocks. References are kept.
-  double relative_error(const cl::CommandQueue& queue, const std::vector<std::pair<int, bool>>& groups,
-                        const TokenSet& surrogate);
+  /// ||out - reference|| / ||reference|| over the given groups; infinity if anything is NaN. Blocks. References are kept.
+  double relative_error(const cl::CommandQueue& queue, const std::vector<CheckedGroup>& groups);
 
  private:
-  void fill_caches(const harness::OpenClDevice& opencl);
+  std::int64_t copies_for(const cl::Device& device, std::int64_t least_step_bytes) const;
+  void fill_caches(const harness::OpenClDevice& opencl, std::int64_t copies);
   void make_pages(const harness::OpenClDevice& opencl);
-  void make_rows(const harness::OpenClDevice& opencl);
-  std::vector<float> read_group(const cl::CommandQueue& queue, int sequence, int kv_head) const;
-  std::vector<double> reference_group(int sequence, int kv_head, const TokenSet& token_set) const;
+  std::vector<float> q_row(int sequence, int q_head, bool routed) const;
+  std::vector<float> read_group(const cl::CommandQueue& queue, const CheckedGroup& group) const;
+  std::vector<double> reference_of(const CheckedGroup& group) const;
   void load_cache_row(const CacheStrides& strides, std::int64_t first_element, int sequence, int kv_head, int token,
                       float* row) const;
-  std::int64_t q_element(int sequence, int q_head, int channel) const;
 
   DecodeProblem problem_;
   float scale_;
@@ -59,8 +73,8 @@ class BenchData {
   std::vector<std::int32_t> page_table_;
   std::vector<cl::Buffer> caches_;
   std::size_t turn_ = 0;
-  cl::Buffer q_, kv_len_, pages_, out_;
-  std::map<std::pair<int, bool>, std::vector<double>> references_;
+  cl::Buffer pages_, out_;
+  std::map<std::tuple<int, int, int, bool>, std::vector<double>> references_;
 };
 
 }  // namespace clsink::cli

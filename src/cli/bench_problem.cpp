@@ -22,10 +22,17 @@ using harness::Sample;
 
 constexpr double kSampleUs = 5000;  // a sample repeats its launches until it lasts about so long
 constexpr int kMostRepeats = 500;
+constexpr int kMostEnqueues = 64;  // timed on an idle queue: no driver's queue is full by then
+constexpr int kLeastEnqueues = 4;
 constexpr double kBaselineSeconds = 5;  // of a baseline row in all
 constexpr int kLeastBaselineSamples = 3;
 constexpr double kBaselineTolerance = 1e-3;
 constexpr const char* kBaselineName = "CLBlast (f32, twice the bytes)";
+
+// How many launches last about kSampleUs.
+int repeats_of(double once_us, int least, int most) {
+  return std::clamp(static_cast<int>(kSampleUs / std::max(once_us, 1.0)), least, most);
+}
 
 // Launches in a row and one wait, after a warm-up that also tells how many launches make a sample.
 std::function<Sample()> repeated(const cl::CommandQueue& queue, const std::function<void()>& enqueue) {
@@ -36,8 +43,7 @@ std::function<Sample()> repeated(const cl::CommandQueue& queue, const std::funct
     });
   };
   run(1);
-  const double once_us = run(1).wall_us;
-  const int repeats = std::clamp(static_cast<int>(kSampleUs / std::max(once_us, 1.0)), 1, kMostRepeats);
+  const int repeats = repeats_of(run(1).wall_us, 1, kMostRepeats);
   return [run, repeats] { return run(repeats); };
 }
 
@@ -53,7 +59,7 @@ class ProblemBench {
       : bench_(bench),
         problem_(problem),
         plain_(bench.context.plan(problem).problem),
-        data_(bench.opencl, plain_),
+        data_(bench.opencl, plain_, least_step_bytes()),
         queue_(bench.opencl.queue()),
         profiling_queue_(bench.opencl.queue(CL_QUEUE_PROFILING_ENABLE)) {}
 
@@ -71,7 +77,26 @@ class ProblemBench {
     BenchRow row;
     std::unique_ptr<BenchStep> step;  // none: the baseline
     std::size_t candidate, read_candidate;
+    std::size_t equal;  // index of the entry's equal counterpart, or kNone
   };
+  static constexpr std::size_t kNone = std::numeric_limits<std::size_t>::max();
+
+  // Of every routed fraction that the heads can show.
+  std::vector<Load> loads() const {
+    std::vector<Load> found;
+    std::set<std::int32_t> done;
+    for (const double fraction : bench_.options.routed) {
+      if (!done.insert(routed_count(problem_.num_kv_heads, fraction)).second) continue;
+      found.push_back(make_load(plain_, fraction, bench_.options.pattern, bench_.options.longest_over_shortest));
+    }
+    return found;
+  }
+
+  std::int64_t least_step_bytes() const {
+    std::int64_t least = std::numeric_limits<std::int64_t>::max();
+    for (const Load& load : loads()) least = std::min(least, bytes_to_read(with_routing(plain_), load));
+    return least;
+  }
 
   DecodePlan plan_of(const DecodeProblem& problem, const std::string& variant) const {
     if (variant.empty()) return bench_.context.plan(problem);
@@ -83,24 +108,28 @@ class ProblemBench {
     std::vector<std::string> variants = bench_.options.variants;
     if (variants.empty()) variants.emplace_back();
     for (const std::string& variant : variants) {
-      std::set<std::ptrdiff_t> done;  // few heads cannot show every fraction
-      for (const double fraction : bench_.options.routed) {
+      for (const Load& load : loads()) {
         if (bench_.stop()) return;
-        const std::vector<bool> routed = routed_heads(problem_.num_kv_heads, fraction, bench_.options.contiguous);
-        if (done.insert(std::count(routed.begin(), routed.end(), true)).second) add_step(variant, routed);
+        add_step(variant, load);
+        const Load equal = equal_load(with_routing(plain_), load);
+        if (bench_.stop() || (equal.kv_lens == load.kv_lens && equal.routed == load.routed)) continue;
+        entries_.back().equal = entries_.size();
+        add_step(variant, equal);
       }
     }
   }
 
-  void add_step(const std::string& variant, const std::vector<bool>& routed) {
-    const auto num_routed = std::count(routed.begin(), routed.end(), true);
-    const DecodePlan plan = plan_of(num_routed > 0 ? with_routing(problem_) : problem_, variant);
+  void add_step(const std::string& variant, const Load& load) {
+    const DecodePlan plan = plan_of(load.num_routed() > 0 ? with_routing(problem_) : problem_, variant);
     Entry entry;
-    entry.row.routed = static_cast<double>(num_routed) / static_cast<double>(routed.size());
+    entry.row.routed = static_cast<double>(load.num_routed()) / static_cast<double>(load.routed.size());
+    entry.row.lengths = load.lengths;
+    entry.row.pattern = to_string(load.pattern);
+    entry.row.kv_tokens = load.kv_tokens();
     entry.row.variant = to_string(plan.variant);
     if (variant.find('|') != std::string::npos) entry.row.variant = variant;
-    entry.row.bytes = bytes_to_read(plan.problem, routed);
-    entry.step = std::make_unique<BenchStep>(bench_.context, bench_.opencl, plan, data_, routed);
+    entry.row.bytes = bytes_to_read(plan.problem, load);
+    entry.step = std::make_unique<BenchStep>(bench_.context, bench_.opencl, plan, data_, load);
     entry.row.error = entry.step->relative_error(queue_);
     entry.row.tolerance = harness::tolerance(problem_.out_dtype);
 
@@ -108,6 +137,7 @@ class ProblemBench {
     const auto timed = repeated(queue_, [this, &step] { step.enqueue(queue_); });
     const auto measure = [this, &step, timed] {
       const Sample sample = timed();
+      step.time_enqueues(queue_, repeats_of(sample.wall_us, kLeastEnqueues, kMostEnqueues));
       step.profile(profiling_queue_);
       return sample;
     };
@@ -120,6 +150,8 @@ class ProblemBench {
         std::clamp((entry.row.bytes + granularity - 1) / granularity * granularity, granularity, data.cache_bytes());
     const auto read = [this, &data, bytes] { bench_.read.enqueue(queue_, data.next_cache(), bytes); };
     entry.row.problem = to_string(problem_);
+    entry.row.copies = data.num_copies();
+    entry.equal = kNone;
     entry.row.judge_by_cpu_time = judged_by_cpu_time(bench_.context.device());
     entry.read_candidate = candidates_.size();
     candidates_.push_back({repeated(queue_, read), budget_seconds, {}});
@@ -139,11 +171,14 @@ class ProblemBench {
   }
 
   std::optional<std::string> set_up_baseline(const DecodeProblem& problem) {
-    baseline_data_ = std::make_unique<BenchData>(bench_.opencl, problem);
+    const Load load = make_load(problem, 0, Pattern::kSpread, 1);
+    const std::int64_t bytes = bytes_to_read(problem, load);
+    baseline_data_ = std::make_unique<BenchData>(bench_.opencl, problem, bytes);
+    const cl::Buffer q = baseline_data_->make_q(bench_.opencl, load.routed);
     baseline_ = std::make_unique<harness::ClblastBaseline>(bench_.opencl.context, bench_.opencl.device, problem);
-    const auto enqueue = [this] {
-      baseline_->enqueue(queue_, baseline_data_->q(), baseline_data_->next_cache(), baseline_data_->v_offset_bytes(),
-                         baseline_data_->out(), baseline_data_->scale());
+    const auto enqueue = [this, q] {
+      baseline_->enqueue(queue_, q, baseline_data_->next_cache(), baseline_data_->v_offset_bytes(), baseline_data_->out(),
+                         baseline_data_->scale());
     };
     const auto once = [&] {
       return 1e-6 * harness::time_repeats(1, [&] {
@@ -154,12 +189,13 @@ class ProblemBench {
     baseline_data_->spoil_output(queue_);
     once();  // CLBlast compiles at the first call
     Entry entry;
-    entry.row.error = baseline_data_->relative_error(queue_, {{0, false}}, {});
+    entry.row.error = baseline_data_->relative_error(queue_, {{0, 0, problem.max_kv_len, false, problem.token_set}});
     entry.row.tolerance = kBaselineTolerance;
     const double seconds = once();
     if (seconds * kLeastBaselineSamples > kBaselineSeconds) return fmt::format("one step takes {:.1f} s", seconds);
     entry.row.variant = kBaselineName;
-    entry.row.bytes = bytes_to_read(problem, {});
+    entry.row.bytes = bytes;
+    entry.row.kv_tokens = load.kv_tokens();
     add_entry(std::move(entry), repeated(queue_, enqueue), *baseline_data_, kBaselineSeconds);
     return std::nullopt;
   }
@@ -168,9 +204,33 @@ class ProblemBench {
     return harness::summarize(values_of(candidates_[candidate], field));
   }
 
+  std::vector<double> judged_us(std::size_t candidate) const {
+    const bool by_cpu_time = judged_by_cpu_time(bench_.context.device());
+    return values_of(candidates_[candidate], by_cpu_time ? &Sample::cpu_us : &Sample::wall_us);
+  }
+
+  // The first that does the same lengths with nothing routed.
+  const Entry* dense_counterpart(const Entry& entry) const {
+    const auto dense = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& other) {
+      return other.row.routed == 0 && (!entry.step || !other.step || other.step->load().kv_lens == entry.step->load().kv_lens);
+    });
+    return dense != entries_.end() ? &*dense : nullptr;
+  }
+
+  void compare(Entry& entry) const {
+    BenchRow& row = entry.row;
+    const std::vector<double> times = judged_us(entry.candidate);
+    row.percent_of_read = 100 * harness::paired_ratio(judged_us(entry.read_candidate), times);
+    if (const Entry* dense = dense_counterpart(entry)) {
+      row.speedup = harness::paired_ratio(judged_us(dense->candidate), times);
+    }
+    if (entry.equal >= entries_.size()) return;
+    const Entry& equal = entries_[entry.equal];  // of the same bytes, to a row
+    row.percent_of_equal = 100 * harness::paired_ratio(judged_us(equal.candidate), times) * static_cast<double>(row.bytes) /
+                           static_cast<double>(equal.row.bytes);
+  }
+
   std::vector<BenchRow> finished_rows() {
-    const auto judged = judged_by_cpu_time(bench_.context.device()) ? &Sample::cpu_us : &Sample::wall_us;
-    const auto dense = std::find_if(entries_.begin(), entries_.end(), [](const Entry& entry) { return entry.row.routed == 0; });
     std::vector<BenchRow> rows;
     for (Entry& entry : entries_) {
       BenchRow& row = entry.row;
@@ -179,10 +239,9 @@ class ProblemBench {
       row.read_wall_us = summary_of(entry.read_candidate, &Sample::wall_us);
       row.read_cpu_us = summary_of(entry.read_candidate, &Sample::cpu_us);
       if (row.wall_us.count == 0) continue;
-      const std::vector<double> times = values_of(candidates_[entry.candidate], judged);
-      row.percent_of_read = 100 * harness::paired_ratio(values_of(candidates_[entry.read_candidate], judged), times);
-      if (dense != entries_.end()) row.speedup = harness::paired_ratio(values_of(candidates_[dense->candidate], judged), times);
+      compare(entry);
       if (entry.step) {
+        row.enqueue_us = harness::median(entry.step->enqueue_us());
         for (const auto& [stage, samples] : entry.step->stage_us()) row.stage_us.emplace_back(stage, harness::median(samples));
       }
       rows.push_back(row);

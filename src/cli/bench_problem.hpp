@@ -8,6 +8,7 @@
 
 #include <clsink/context.hpp>
 
+#include "cli/bench_load.hpp"
 #include "cli/bench_report.hpp"
 #include "harness/opencl_device.hpp"
 #include "harness/read_bandwidth.hpp"
@@ -18,7 +19,8 @@ namespace clsink::cli {
 struct BenchOptions {
   std::vector<std::string> variants;  ///< VARIANT or "VARIANT | TUNING"; none: what the planner chooses
   std::vector<double> routed;         ///< fractions of the kv heads
-  bool contiguous = false;            ///< routed heads are the last ones instead of spread
+  Pattern pattern = Pattern::kSpread;
+  std::int32_t longest_over_shortest = 1;  ///< of the sequences' lengths
   bool clblast = false;
   harness::RoundLimits limits;
 };

@@ -2,28 +2,17 @@
 #include "cli/bench_step.hpp"
 
 #include <algorithm>
-#include <cmath>
+#include <clsink/error.hpp>
+#include <limits>
 #include <utility>
+
+#include "cli/traffic.hpp"
+#include "harness/timing.hpp"
 
 namespace clsink::cli {
 namespace {
 
-constexpr float kBeyondAnyCosine = 4;
-
-// First and last kv head that is routed, first and last that is not, each with its decision.
-std::vector<std::pair<int, bool>> heads_to_check(const std::vector<bool>& routed) {
-  std::vector<std::pair<int, bool>> heads;
-  for (const bool decision : {false, true}) {
-    const auto first = std::find(routed.begin(), routed.end(), decision);
-    if (first == routed.end()) continue;
-    const auto last = std::find(routed.rbegin(), routed.rend(), decision);
-    const auto first_head = static_cast<int>(first - routed.begin());
-    const auto last_head = static_cast<int>(routed.rend() - last) - 1;
-    heads.emplace_back(first_head, decision);
-    if (last_head != first_head) heads.emplace_back(last_head, decision);
-  }
-  return heads;
-}
+constexpr float kBelowAnyCosine = -2;
 
 template <typename T>
 cl::Buffer upload(const harness::OpenClDevice& opencl, std::vector<T> values) {
@@ -37,49 +26,39 @@ double event_us(const cl::Event& event) {
 
 }  // namespace
 
-std::vector<bool> routed_heads(int num_kv_heads, double fraction, bool contiguous) {
-  const int count = std::clamp(static_cast<int>(std::lround(fraction * num_kv_heads)), 0, num_kv_heads);
-  std::vector<bool> routed(static_cast<std::size_t>(num_kv_heads));
-  for (int head = 0; head < num_kv_heads; ++head) {
-    const bool spread = (head + 1) * count / num_kv_heads > head * count / num_kv_heads;
-    routed[static_cast<std::size_t>(head)] = contiguous ? head >= num_kv_heads - count : spread;
-  }
-  return routed;
-}
-
 DecodeProblem with_routing(DecodeProblem problem) {
   if (!problem.routing.enabled) problem.routing = SinkRouting::cosine(Policy::kMean);
   return problem;
 }
 
-BenchStep::BenchStep(Context& context, const harness::OpenClDevice& opencl, DecodePlan plan, BenchData& data,
-                     std::vector<bool> routed)
-    : context_(context), plan_(std::move(plan)), data_(data), routed_(std::move(routed)) {
+BenchStep::BenchStep(Context& context, const harness::OpenClDevice& opencl, DecodePlan plan, BenchData& data, Load load)
+    : context_(context), plan_(std::move(plan)), data_(data), load_(std::move(load)) {
+  const DecodeProblem& problem = plan_.problem;
   workspace_ = cl::Buffer(opencl.context, CL_MEM_READ_WRITE, static_cast<std::size_t>(plan_.workspace_bytes));
-  std::vector<std::int32_t> mask;
-  std::vector<float> offsets;
-  for (const bool head_routed : routed_) {
-    mask.push_back(head_routed ? 1 : 0);
-    offsets.push_back(head_routed ? -kBeyondAnyCosine : kBeyondAnyCosine);
+  statistics_ = cl::Buffer(opencl.context, CL_MEM_READ_WRITE, load_.routed.size() * sizeof(GroupStatistics));
+  q_ = data.make_q(opencl, load_.routed);
+  kv_len_ = upload(opencl, load_.kv_lens);
+  if (problem.routing.enabled && problem.routing.score == Score::kMask) {
+    if (load_.pattern == Pattern::kRagged) {
+      throw Error(ErrorCode::kInvalidProblem, "pattern ragged: a mask routes the same kv heads in every sequence");
+    }
+    std::vector<std::int32_t> mask;
+    for (std::int32_t head = 0; head < problem.num_kv_heads; ++head) mask.push_back(load_.is_routed(0, head) ? 1 : 0);
+    head_mask_ = upload(opencl, std::move(mask));
   }
-  head_mask_ = upload(opencl, std::move(mask));
-  tau_offsets_ = upload(opencl, std::move(offsets));
-  step_.batch = plan_.problem.max_batch;
+  step_.batch = problem.max_batch;
   step_.scale = data.scale();
-  step_.tau = TauTable::constant(0);
-  step_.floor = -kBeyondAnyCosine;
+  step_.tau = TauTable::constant(BenchData::kTauBetween);
+  step_.floor = kBelowAnyCosine;
   context_.prepare(plan_);
 }
 
 DecodeBuffers BenchStep::buffers() {
   DecodeBuffers buffers = data_.buffers();
+  buffers.q = {q_(), 0};
+  buffers.kv_len = {kv_len_(), 0};
   buffers.workspace = {workspace_(), 0};
-  if (!plan_.problem.routing.enabled) return buffers;
-  if (plan_.problem.routing.score == Score::kMask) {
-    buffers.head_mask = {head_mask_(), 0};
-  } else {
-    buffers.tau_offsets = {tau_offsets_(), 0};
-  }
+  buffers.head_mask = {head_mask_(), 0};
   return buffers;
 }
 
@@ -101,11 +80,55 @@ void BenchStep::profile(const cl::CommandQueue& profiling_queue) {
   }
 }
 
+void BenchStep::time_enqueues(const cl::CommandQueue& queue, int count) {
+  const auto enqueues = [&] {
+    for (int i = 0; i < count; ++i) enqueue(queue);
+  };
+  queue.finish();
+  enqueue_us_.push_back(harness::time_repeats(count, enqueues).wall_us);
+  queue.finish();
+}
+
+std::vector<CheckedGroup> BenchStep::groups_to_check() const {
+  std::vector<CheckedGroup> groups;
+  const auto add = [&](std::ptrdiff_t index, bool routed) {
+    const auto sequence = static_cast<std::int32_t>(index / load_.num_kv_heads());
+    const std::int32_t kv_len = load_.kv_lens[static_cast<std::size_t>(sequence)];
+    groups.push_back({sequence, static_cast<std::int32_t>(index % load_.num_kv_heads()), kv_len, routed,
+                      attended_set(plan_.problem, kv_len, routed)});
+  };
+  for (const bool decision : {false, true}) {
+    const auto first = std::find(load_.routed.begin(), load_.routed.end(), decision);
+    if (first == load_.routed.end()) continue;
+    const auto last = std::find(load_.routed.rbegin(), load_.routed.rend(), decision);
+    const std::ptrdiff_t first_index = first - load_.routed.begin(), last_index = load_.routed.rend() - last - 1;
+    add(first_index, decision);
+    if (last_index != first_index) add(last_index, decision);
+  }
+  return groups;
+}
+
+bool BenchStep::routed_as_wanted(const cl::CommandQueue& queue) {
+  if (!plan_.problem.routing.enabled) return load_.num_routed() == 0;
+  DecodeBuffers with_statistics = buffers();
+  with_statistics.statistics = {statistics_(), 0};
+  context_.enqueue(queue(), plan_, with_statistics, step_);
+  std::vector<GroupStatistics> groups(load_.routed.size());
+  queue.enqueueReadBuffer(statistics_, CL_TRUE, 0, groups.size() * sizeof(GroupStatistics), groups.data());
+  for (std::size_t i = 0; i < groups.size(); ++i) {
+    const std::int32_t kv_len = load_.kv_lens[i / static_cast<std::size_t>(load_.num_kv_heads())];
+    const bool wanted = load_.routed[i] && !routing_spares_nothing(plan_.problem, kv_len);
+    if ((groups[i].routed != 0) != wanted) return false;
+  }
+  return true;
+}
+
 double BenchStep::relative_error(const cl::CommandQueue& queue) {
   data_.spoil_output(queue);
   enqueue(queue);
   queue.finish();
-  return data_.relative_error(queue, heads_to_check(routed_), plan_.problem.routing.surrogate);
+  const double error = data_.relative_error(queue, groups_to_check());
+  return routed_as_wanted(queue) ? error : std::numeric_limits<double>::infinity();
 }
 
 }  // namespace clsink::cli

@@ -3,9 +3,10 @@
 #pragma once
 
 #include <cstdint>
-#include <vector>
 
 #include <clsink/problem.hpp>
+
+#include "cli/bench_load.hpp"
 
 namespace clsink::cli {
 
@@ -15,8 +16,12 @@ inline constexpr const char* kTrafficFormula = "sum over groups of tokens attend
 /// Tokens of the set at this length, with the anchor at token 0.
 std::int64_t tokens_of(const TokenSet& set, std::int32_t kv_len);
 
-/// A step with every sequence at max_kv_len, where routed[kv head] tells which groups attend to the surrogate.
-/// An empty vector: none.
-std::int64_t bytes_to_read(const DecodeProblem& problem, const std::vector<bool>& routed);
+/// Whether the surrogate holds all that a group would attend to anyway: then the group is never routed.
+bool routing_spares_nothing(const DecodeProblem& problem, std::int32_t kv_len);
+/// What a group of this length attends to whose queries ask to be routed, or do not.
+const TokenSet& attended_set(const DecodeProblem& problem, std::int32_t kv_len, bool routed);
+
+/// A step in which the load's routed groups attend to the problem's surrogate.
+std::int64_t bytes_to_read(const DecodeProblem& problem, const Load& load);
 
 }  // namespace clsink::cli

@@ -10,8 +10,9 @@ import time
 
 PROBLEM = "f16 hq=8 hkv=4 d=64 b=2 kv=1000"
 TOLERANCE = {"f16": 1e-3, "f32": 1e-5}
-ROW_FIELDS = """problem variant routed median_us p10_us p90_us mad_percent cpu_us stage_us bytes gb_per_s read_gb_per_s
-percent_of_read error device driver date version""".split()
+SURROGATE = 65  # tokens
+ROW_FIELDS = """problem variant routed lengths pattern kv_tokens median_us p10_us p90_us mad_percent cpu_us enqueue_us stage_us bytes
+copies sweep_bytes gb_per_s read_gb_per_s percent_of_read percent_of_equal error device driver date version""".split()
 
 
 def run(*arguments, expect=0):
@@ -24,10 +25,6 @@ def run(*arguments, expect=0):
 def check(condition, *what):
     if not condition:
         raise SystemExit("FAILED: " + " ".join(str(part) for part in what))
-
-
-def tokens_read(problem_kv, routed_heads, heads, surrogate=65):
-    return (heads - routed_heads) * problem_kv + routed_heads * surrogate
 
 
 def test_devices():
@@ -70,19 +67,33 @@ def test_verify():
     check("1 cases, 1 runs" in run("verify", "--suite", str(suite), "--variant", variant), "a suite of one case")
 
 
+def shape_of(row):
+    dtype, *words = row["problem"].split()
+    fields = dict(word.split("=") for word in words)
+    return ({"f16": 2, "f32": 4}[dtype], *(int(fields[key]) for key in ("hq", "hkv", "d", "b", "kv")))
+
+
+def bytes_to_read(row):
+    """Of sequences that are routed alike and longer than the surrogate."""
+    element, q_heads, heads, dim, batch, _ = shape_of(row)
+    routed = round(row["routed"] * heads)
+    tokens = (heads - routed) * row["kv_tokens"] + routed * batch * SURROGATE
+    return tokens * dim * 2 * element + batch * q_heads * dim * element
+
+
 def check_row(row):
     for field in ROW_FIELDS:
         check(field in row, "no field", field, "in", row)
-    fields = dict(part.split("=") for part in row["problem"].split()[1:])
-    kv, heads, batch, dim = (int(fields[key]) for key in ("kv", "hkv", "b", "d"))
-    element = {"f16": 2, "f32": 4}[row["problem"].split()[0]]
-    tokens = tokens_read(kv, round(row["routed"] * heads), heads)
-    check(row["bytes"] == batch * (tokens * dim * 2 * element + int(fields["hq"]) * dim * element), "bytes of", row)
+    _, _, _, _, batch, kv = shape_of(row)
+    check(row["lengths"] != "full" or row["kv_tokens"] == batch * kv, "tokens of", row)
+    check(row["pattern"] == "ragged" or row["bytes"] == bytes_to_read(row), "bytes of", row)
     check(row["error"] <= TOLERANCE[row["problem"].split()[0]] and row["correct"], "error of", row)
     check(0 < row["p10_us"] <= row["median_us"] <= row["p90_us"], "times of", row)
     check(row["read_gb_per_s"] > 0 and row["percent_of_read"] > 0 and row["cpu_us"] > 0, "figures of", row)
+    check(row["enqueue_us"] > 0 and row["copies"] > 0 and row["sweep_bytes"] == row["copies"] * row["bytes"], "figures of", row)
     stages = list(row["stage_us"])
-    check("decode" in stages and ("route" in stages) == (row["routed"] > 0), "stages of", row)
+    check("decode" in stages, "stages of", row)
+    check("fusion=none" not in row["variant"] or ("route" in stages) == (row["routed"] > 0), "stages of", row)
 
 
 def test_bench():
@@ -94,9 +105,31 @@ def test_bench():
     check(len(rows) == 4 * len(problems), "rows:", len(rows))
     check([row["routed"] for row in rows[:4]] == [0, 0.25, 0.5, 0.75], "routed fractions")
     for row in rows:
-        check(row["problem"] in table and row["rounds"] == 3, row)
+        check(row["problem"] in table and row["rounds"] == 3 and row["lengths"] == "full", row)
         check_row(row)
+    check("host us" in table and "% equal" not in table, "columns of", table)
+    ragged_bench(path)
     interrupted_bench(path)
+
+
+def ragged_bench(path):
+    """Ragged rows are followed by equal ones of the same bytes."""
+    problem = PROBLEM.replace("b=2", "b=8").replace("kv=1000", "kv=1600")
+    for pattern, exact in [("spread", True), ("ragged", False)]:
+        table = run("bench", problem, "--lengths", "1:16", "--pattern", pattern, "--routed", "0,0.5", "--rounds", "2",
+                    "--json", str(path))
+        rows = json.loads(path.read_text())
+        check([(row["lengths"], row["routed"]) for row in rows] == [(lengths, routed) for routed in (0, 0.5)
+                                                                    for lengths in ("1:16", "equal")], "rows:", rows)
+        check("% equal" in table and " 1:16 " in table and " equal " in table, "columns of", table)
+        for row in rows:
+            check_row(row)
+        for ragged, equal in zip(rows[::2], rows[1::2]):
+            check(ragged["kv_tokens"] < 8 * 1600 and ragged["pattern"] == pattern and equal["pattern"] == "spread", ragged, equal)
+            check(ragged["percent_of_equal"] > 0 and equal["percent_of_equal"] == 0, "% equal of", ragged, equal)
+            heads, row_bytes = 4, 64 * 2 * 2
+            check(abs(ragged["bytes"] - equal["bytes"]) <= (0 if exact else heads * row_bytes), "bytes of", ragged, equal)
+            check(not exact or ragged["kv_tokens"] == equal["kv_tokens"], "tokens of", ragged, equal)
 
 
 def interrupted_bench(path):
@@ -123,6 +156,8 @@ def test_errors():
         (["bench"], "problem"),
         (["bench", "--suite", "missing.txt"], "missing.txt"),
         (["bench", PROBLEM, "--routed", "2"], "routed"),
+        (["bench", PROBLEM, "--lengths", "16"], "lengths"),
+        (["bench", PROBLEM + " route=mask", "--pattern", "ragged", "--routed", "0.5"], "pattern"),
         (["verify", "--case", "f16 @ lens"], "lens"),
         ([], "subcommand"),
     ]:
