@@ -8,7 +8,7 @@ __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void route(
     const __global char *restrict page_table, const __global char *restrict anchor, __global char *restrict workspace,
     __global char *restrict status, const __global char *restrict head_mask, const __global char *restrict tau_offsets,
     __global char *restrict statistics, const decode_args args) {
-  __local float scores[GROUP_SIZE * SCORE_FLOATS];
+  GROUP_LOCAL float scores[GROUP_SIZE * SCORE_FLOATS];
   const int group = (int)get_group_id(0), lid = (int)get_local_id(0);
   const int inside = group < num_groups_of(&args);  // no early return before the loop over heads: see schedule.cl
   const group_source source = source_of(&args, kv_len, anchor, workspace, status_of(&args, status));

@@ -37,7 +37,7 @@ std::vector<ProgramSpec> program_specs(const DecodePlan& plan, const DeviceFacts
   const Fusion fusion = plan.variant.fusion;
   ProgramSpec common;
   common.routed = p.routing.enabled;
-  common.worklist = plan.variant.schedule == Schedule::kWorklist;
+  common.schedule = static_cast<int>(plan.variant.schedule);
   const bool native_exp2 = !facts.is_cpu;  // CPU runtimes call a library function, GPUs have an accurate instruction
 
   std::vector<ProgramSpec> specs;
@@ -53,7 +53,7 @@ std::vector<ProgramSpec> program_specs(const DecodePlan& plan, const DeviceFacts
     route.wg = small_wg(plan, kRouteWg, facts.max_work_group_size);
     specs.push_back(route);
   }
-  if (common.worklist && fusion == Fusion::kNone) {
+  if (plan.variant.schedule != Schedule::kStatic && fusion == Fusion::kNone) {
     ProgramSpec schedule = common;
     schedule.kernel = Kernel::kSchedule;
     schedule.wg = small_wg(plan, kScheduleWg, facts.max_work_group_size);
@@ -95,9 +95,9 @@ std::vector<ProgramSpec> program_specs(const DecodePlan& plan, const DeviceFacts
 std::string build_options(const ProgramSpec& s) {
   return fmt::format(
       "-cl-std=CL{}.{} -DQ_DTYPE={} -DKV_DTYPE={} -DOUT_DTYPE={} -DHEAD_DIM={} -DGROUP_SIZE={} -DPAGE_SIZE={} -DROUTED={} "
-      "-DWORKLIST={} -DFUSION={} -DENGINE={} -DWG={} -DTILE_KV={} -DVEC={} -DSTAGES={} -DNATIVE_EXP2={} -DDEVICE_FENCE={}",
+      "-DSCHEDULE={} -DFUSION={} -DENGINE={} -DWG={} -DTILE_KV={} -DVEC={} -DSTAGES={} -DNATIVE_EXP2={} -DDEVICE_FENCE={}",
       s.opencl_c / 10, s.opencl_c % 10, s.q_dtype, s.kv_dtype, s.out_dtype, s.head_dim, s.group_size, s.page_size, s.routed,
-      s.worklist, s.fusion, s.engine, s.wg, s.tile_kv, s.vec, s.stages, s.native_exp2, s.device_fence);
+      s.schedule, s.fusion, s.engine, s.wg, s.tile_kv, s.vec, s.stages, s.native_exp2, s.device_fence);
 }
 
 }  // namespace clsink

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdint>
 
 #include "cl_kernels/decode_args.h"
 #include "model/variant.hpp"
@@ -67,7 +68,7 @@ std::int64_t engine_local_bytes(const DecodeProblem& p, const DecodeVariant& v) 
 // Token ranges, scores and prefix sums of prologue.clh, lanes and last arriver of merge.clh.
 std::int64_t fusion_local_bytes(const DecodeProblem& p, const DecodeVariant& v) {
   if (v.fusion == Fusion::kNone) return 0;
-  const bool worklist = v.schedule == Schedule::kWorklist;
+  const bool worklist = v.schedule != Schedule::kStatic;
   std::int64_t bytes = 0;
   if (worklist || p.routing.enabled) {
     bytes += (worklist ? CLSINK_MAX_PROLOGUE_GROUPS : 1) * static_cast<std::int64_t>(sizeof(token_ranges));
@@ -130,7 +131,7 @@ std::optional<std::string> nv_mma_misfit(const DeviceFacts& facts, const DecodeP
 std::optional<std::string> fusion_misfit(const DeviceFacts& facts, const DecodeProblem& p, const DecodeVariant& v) {
   if (v.fusion == Fusion::kNone) return std::nullopt;
   const std::int64_t groups = std::int64_t{p.max_batch} * p.num_kv_heads;
-  if (v.schedule == Schedule::kWorklist && groups > CLSINK_MAX_PROLOGUE_GROUPS) {
+  if (v.schedule != Schedule::kStatic && groups > CLSINK_MAX_PROLOGUE_GROUPS) {
     return fmt::format("{} groups, a prologue schedules at most {}", groups, CLSINK_MAX_PROLOGUE_GROUPS);
   }
   if (v.fusion == Fusion::kPrologue) {
@@ -187,6 +188,8 @@ std::optional<std::string> misfit_reason(const DeviceFacts& facts, const DecodeP
     return fmt::format("wg {}, tile_kv {} (at most 256), vec {} and stages {} must be positive", v.wg, v.tile_kv, v.vec,
                        v.stages);
   }
+  const std::int64_t tiles = std::int64_t{p.max_batch} * p.num_kv_heads * ceil_div(p.max_kv_len, v.tile_kv);
+  if (tiles > INT32_MAX) return fmt::format("{} tiles of {} tokens, the kernels count to {}", tiles, v.tile_kv, INT32_MAX);
   if (auto reason = engine_misfit(facts, p, v)) return reason;
   if (auto reason = fusion_misfit(facts, p, v)) return reason;
   const std::int64_t bytes = local_bytes(p, v);
@@ -199,7 +202,7 @@ std::optional<std::string> misfit_reason(const DeviceFacts& facts, const DecodeP
 std::vector<DecodeVariant> fitting_variants(const DeviceFacts& facts, const DecodeProblem& problem) {
   std::vector<DecodeVariant> variants;
   const auto add = [&](Engine engine, std::int32_t wg, std::int32_t tile_kv, std::int32_t vec, std::int32_t stages = 1) {
-    for (const Schedule schedule : {Schedule::kWorklist, Schedule::kStatic}) {
+    for (const Schedule schedule : {Schedule::kWorklist, Schedule::kStatic, Schedule::kGuided}) {
       for (const Fusion fusion : {Fusion::kNone, Fusion::kPrologue, Fusion::kSingle}) {
         const DecodeVariant variant{engine, schedule, fusion, wg, tile_kv, vec, stages};
         if (!misfit_reason(facts, problem, variant)) variants.push_back(variant);
