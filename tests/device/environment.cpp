@@ -81,8 +81,8 @@ std::vector<Case> with_typical_variants(const Case& c) {
       is_new = (counts && seen.insert(words.engine + words.fusion + field).second) || is_new;
     }
     // A single launch has the prologue's work list in it, so that one schedule each will do.
-    const bool is_spare = (v.fusion == Fusion::kPrologue && v.schedule == Schedule::kWorklist) ||
-                          (v.fusion == Fusion::kSingle && v.schedule == Schedule::kStatic);
+    const bool is_spare = (v.fusion == Fusion::kPrologue && v.schedule != Schedule::kStatic) ||
+                          (v.fusion == Fusion::kSingle && v.schedule != Schedule::kWorklist);
     if (is_new && (full_tier() || !on_cpu || v.engine != Engine::kSimt || !is_spare)) typical.push_back(one);
   }
   return typical;

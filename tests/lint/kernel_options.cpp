@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Prints what the library would compile over the pairwise grid: "kernel<TAB>options" for every distinct program, on an
-// invented GPU and an invented CPU. Every case has its planned variant and the next one of a rotation through all that
-// fit; with CLSINK_FULL all of them. check_kernels.py gives the lines to clang.
+// Prints what the library would compile over the pairwise grid: "kernel<TAB>options" for every distinct program, on
+// invented devices. Every case has its planned variant and, of each engine, the next one of a rotation through all that
+// fit; with CLSINK_FULL several. check_kernels.py gives the lines to clang.
 #include <cstdio>
 #include <cstdlib>
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -16,10 +17,11 @@
 
 namespace {
 
-clsink::DeviceFacts invented_device(bool is_cpu) {
+clsink::DeviceFacts invented_device(const std::string& name, bool is_cpu) {
   clsink::DeviceFacts facts;
-  facts.name = is_cpu ? "invented CPU" : "invented GPU";
+  facts.name = name;
   facts.is_cpu = is_cpu;
+  facts.version = "OpenCL 1.2";
   facts.compute_units = 16;
   facts.max_work_group_size = is_cpu ? 4096 : 256;
   facts.local_mem_bytes = is_cpu ? 512 << 10 : 32 << 10;
@@ -28,14 +30,32 @@ clsink::DeviceFacts invented_device(bool is_cpu) {
   return facts;
 }
 
+// What they have that makes other programs: the cpu engine, fences in OpenCL C 2.0 and 3.0, PTX.
+std::vector<clsink::DeviceFacts> invented_devices() {
+  std::vector<clsink::DeviceFacts> devices = {invented_device("plain GPU", false), invented_device("CPU with a fence", true),
+                                              invented_device("OpenCL 2 GPU", false), invented_device("NVIDIA GPU", false)};
+  devices[1].version = "OpenCL 3.0";
+  devices[2].version = "OpenCL 2.0";
+  devices[1].device_scope_fence = devices[2].device_scope_fence = true;
+  devices[3].version = "OpenCL 3.0";
+  devices[3].nv_compute_capability = 80;
+  devices[3].local_mem_bytes = 48 << 10;
+  return devices;
+}
+
 std::vector<clsink::DecodePlan> plans_of(const clsink::DeviceFacts& facts, const clsink::DecodeProblem& problem,
                                          std::size_t turn) {
+  const std::size_t turns = std::getenv("CLSINK_FULL") != nullptr ? 8 : 1;  // of the rotation in one case
   const clsink::TuningDb& db = clsink::builtin_tuning_db();
-  const std::vector<clsink::DecodeVariant> variants = clsink::fitting_variants(facts, problem);
-  const bool all = std::getenv("CLSINK_FULL") != nullptr;
+  std::map<clsink::Engine, std::vector<clsink::DecodeVariant>> variants;
+  for (const clsink::DecodeVariant& v : clsink::fitting_variants(facts, problem)) variants[v.engine].push_back(v);
   std::vector<clsink::DecodePlan> plans = {clsink::make_plan(facts, problem, db)};
-  for (std::size_t i = 0; i < variants.size(); ++i) {
-    if (all || i == turn % variants.size()) plans.push_back(clsink::make_plan(facts, problem, db, variants[i], std::nullopt));
+  for (const auto& [engine, fitting] : variants) {
+    for (std::size_t i = 0; i < turns; ++i) {
+      // steps with no common factor, so that neighbours in the list (one kernel, other fusions) meet different problems
+      const clsink::DecodeVariant& next = fitting[(turn * turns + i) * 7 % fitting.size()];
+      plans.push_back(clsink::make_plan(facts, problem, db, next, std::nullopt));
+    }
   }
   return plans;
 }
@@ -50,8 +70,7 @@ int main(int argc, char** argv) {
   std::set<std::string> lines;
   bool failed = false;
   const auto cases = clsink::harness::suite_cases(clsink::harness::read_suite(argv[1]), 2);
-  for (const bool is_cpu : {false, true}) {
-    const clsink::DeviceFacts facts = invented_device(is_cpu);
+  for (const clsink::DeviceFacts& facts : invented_devices()) {
     for (std::size_t turn = 0; turn < cases.size(); ++turn) {
       try {
         for (const clsink::DecodePlan& plan : plans_of(facts, clsink::resolve(cases[turn].problem), turn)) {

@@ -2,6 +2,7 @@
 """Runs the clsink program: test_tool.py CLSINK SOURCE_DIR devices|plan|verify|bench|errors."""
 import json
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -33,7 +34,7 @@ def test_devices():
     text = run("devices")
     for device in devices:
         check(device["name"] in text, device["name"], "is not in", text)
-        check("missing" in device or device["variant"].split()[0] in ("cpu", "simt"), device)
+        check("missing" in device or device["variant"].split()[0] in ("cpu", "simt", "nv_mma"), device)
         if "missing" not in device:
             check((device["type"] == "cpu") == device["variant"].startswith("cpu "), "engine of", device)
 
@@ -41,14 +42,16 @@ def test_devices():
 def test_plan():
     plan = json.loads(run("plan", PROBLEM + " route=mean", "--json"))
     check(plan["dense_step_bytes"] == 2 * (4 * 1000 * 64 * 2 * 2 + 8 * 64 * 2), "bytes", plan)
-    check([launch["kernel"] for launch in plan["launches"]][0] == "route", plan)
-    combine = plan["launches"][-1]
-    check((combine["kernel"], combine["work_groups"]) == ("combine", 16), plan)
-    check(combine["global_size"] == 16 * combine["local_size"], plan)
+    for fusion, launches in [("none", ["route", "schedule", "decode", "combine"]), ("prologue", ["decode", "combine"])]:
+        variant = re.sub("schedule=[a-z]+ fusion=[a-z]+", f"schedule=worklist fusion={fusion}", plan["variant"])
+        form = json.loads(run("plan", PROBLEM + " route=mean", "--variant", variant, "--json"))
+        check([launch["kernel"] for launch in form["launches"]] == launches, form)
+        combine = form["launches"][-1]
+        check(combine["work_groups"] == 16 and combine["global_size"] == 16 * combine["local_size"], form)
     longer = json.loads(run("plan", PROBLEM.replace("kv=1000", "kv=100000"), "--json"))
     longest = json.loads(run("plan", PROBLEM.replace("kv=1000", "kv=1000000"), "--json"))
     check(longer["workspace_bytes"] == longest["workspace_bytes"], "workspace grows with the context")
-    variant = plan["variant"].replace("worklist", "static")
+    variant = re.sub("schedule=[a-z]+ fusion=[a-z]+", "schedule=static fusion=none", plan["variant"])
     forced = json.loads(run("plan", PROBLEM, "--variant", variant, "--json"))
     check(forced["variant"] == variant and forced["match"] == "forced", forced)
     check(plan["variant"] in run("plan", PROBLEM + " route=mean"), "variant is not printed")

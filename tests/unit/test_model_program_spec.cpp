@@ -28,6 +28,7 @@ const char* const kDense = "f16/bf16/f32 hq=12 hkv=4 d=96 b=2 kv=500 page=16";
 const char* const kRouted = "f16/bf16/f32 hq=12 hkv=4 d=96 b=2 kv=500 page=16 route=mean";
 const char* const kStatic = "simt schedule=static fusion=none wg=64 tile_kv=32 vec=8 stages=1";
 const char* const kWorklist = "simt schedule=worklist fusion=none wg=64 tile_kv=32 vec=8 stages=1";
+const char* const kGuided = "simt schedule=guided fusion=none wg=64 tile_kv=32 vec=8 stages=1";
 const char* const kCpu = "cpu schedule=worklist fusion=none wg=1 tile_kv=16 vec=16 stages=1";
 
 std::vector<std::string> kernels_of(const DecodePlan& plan, const DeviceFacts& facts = amd_gpu()) {
@@ -50,6 +51,8 @@ TEST(ProgramSpecs, KernelsInLaunchOrder) {
   using Names = std::vector<std::string>;
   EXPECT_EQ(kernels_of(plan_of(kDense, kStatic)), (Names{"decode", "combine"}));
   EXPECT_EQ(kernels_of(plan_of(kDense, kWorklist)), (Names{"schedule", "decode", "combine"}));
+  EXPECT_EQ(kernels_of(plan_of(kDense, kGuided)), (Names{"schedule", "decode", "combine"}));
+  EXPECT_EQ(kernels_of(plan_of(kRouted, kGuided)), (Names{"route", "schedule", "decode", "combine"}));
   EXPECT_EQ(kernels_of(plan_of(kRouted, kStatic)), (Names{"route", "decode", "combine"}));
   EXPECT_EQ(kernels_of(plan_of(kRouted, kWorklist)), (Names{"route", "schedule", "decode", "combine"}));
   EXPECT_EQ(kernels_of(plan_of(kRouted, kCpu)), (Names{"route", "schedule", "decode", "combine"}));
@@ -61,6 +64,7 @@ TEST(ProgramSpecs, FusedFormsLaunchLess) {
   for (const char* problem : {kDense, kRouted}) {
     for (const char* variant : {"simt schedule=static fusion=none wg=64 tile_kv=32 vec=8 stages=1",
                                 "simt schedule=worklist fusion=none wg=64 tile_kv=32 vec=8 stages=1",
+                                "simt schedule=guided fusion=none wg=64 tile_kv=32 vec=8 stages=1",
                                 "cpu schedule=worklist fusion=none wg=1 tile_kv=16 vec=16 stages=1",
                                 "nv_mma schedule=worklist fusion=none wg=64 tile_kv=32 vec=8 stages=2"}) {
       for (const DeviceFacts& facts : invented_devices()) {
@@ -120,22 +124,25 @@ TEST(ProgramSpecs, ParametersOfEachKernel) {
   const DecodePlan plan = plan_of(kRouted, kWorklist);
   EXPECT_EQ(options_of(plan, Kernel::kRoute),
             "-cl-std=CL1.2 -DQ_DTYPE=0 -DKV_DTYPE=1 -DOUT_DTYPE=0 -DHEAD_DIM=96 -DGROUP_SIZE=3 -DPAGE_SIZE=16 -DROUTED=1 "
-            "-DWORKLIST=0 -DFUSION=0 -DENGINE=0 -DWG=32 -DTILE_KV=0 -DVEC=0 -DSTAGES=0 -DNATIVE_EXP2=0 -DDEVICE_FENCE=0");
+            "-DSCHEDULE=0 -DFUSION=0 -DENGINE=0 -DWG=32 -DTILE_KV=0 -DVEC=0 -DSTAGES=0 -DNATIVE_EXP2=0 -DDEVICE_FENCE=0");
   EXPECT_EQ(options_of(plan, Kernel::kSchedule),
             "-cl-std=CL1.2 -DQ_DTYPE=0 -DKV_DTYPE=0 -DOUT_DTYPE=0 -DHEAD_DIM=0 -DGROUP_SIZE=0 -DPAGE_SIZE=0 -DROUTED=1 "
-            "-DWORKLIST=1 -DFUSION=0 -DENGINE=0 -DWG=256 -DTILE_KV=0 -DVEC=0 -DSTAGES=0 -DNATIVE_EXP2=0 -DDEVICE_FENCE=0");
+            "-DSCHEDULE=1 -DFUSION=0 -DENGINE=0 -DWG=256 -DTILE_KV=0 -DVEC=0 -DSTAGES=0 -DNATIVE_EXP2=0 -DDEVICE_FENCE=0");
   EXPECT_EQ(options_of(plan, Kernel::kDecode),
             "-cl-std=CL1.2 -DQ_DTYPE=0 -DKV_DTYPE=1 -DOUT_DTYPE=2 -DHEAD_DIM=96 -DGROUP_SIZE=3 -DPAGE_SIZE=16 -DROUTED=1 "
-            "-DWORKLIST=1 -DFUSION=0 -DENGINE=0 -DWG=64 -DTILE_KV=32 -DVEC=8 -DSTAGES=1 -DNATIVE_EXP2=1 -DDEVICE_FENCE=0");
+            "-DSCHEDULE=1 -DFUSION=0 -DENGINE=0 -DWG=64 -DTILE_KV=32 -DVEC=8 -DSTAGES=1 -DNATIVE_EXP2=1 -DDEVICE_FENCE=0");
   EXPECT_EQ(options_of(plan, Kernel::kCombine),
             "-cl-std=CL1.2 -DQ_DTYPE=0 -DKV_DTYPE=0 -DOUT_DTYPE=2 -DHEAD_DIM=96 -DGROUP_SIZE=3 -DPAGE_SIZE=0 -DROUTED=1 "
-            "-DWORKLIST=1 -DFUSION=0 -DENGINE=0 -DWG=128 -DTILE_KV=0 -DVEC=0 -DSTAGES=0 -DNATIVE_EXP2=1 -DDEVICE_FENCE=0");
+            "-DSCHEDULE=1 -DFUSION=0 -DENGINE=0 -DWG=128 -DTILE_KV=0 -DVEC=0 -DSTAGES=0 -DNATIVE_EXP2=1 -DDEVICE_FENCE=0");
 }
 
 TEST(ProgramSpecs, FlagsFollowThePlan) {
   EXPECT_EQ(spec_of(plan_of(kDense, kStatic), Kernel::kDecode).routed, 0);
-  EXPECT_EQ(spec_of(plan_of(kDense, kStatic), Kernel::kDecode).worklist, 0);
-  EXPECT_EQ(spec_of(plan_of(kDense, kWorklist), Kernel::kCombine).worklist, 1);
+  EXPECT_EQ(spec_of(plan_of(kDense, kStatic), Kernel::kDecode).schedule, 0);
+  EXPECT_EQ(spec_of(plan_of(kDense, kWorklist), Kernel::kCombine).schedule, 1);
+  for (const Kernel kernel : {Kernel::kSchedule, Kernel::kDecode}) {
+    EXPECT_EQ(spec_of(plan_of(kRouted, kGuided), kernel).schedule, 2);
+  }
   EXPECT_EQ(spec_of(plan_of(kRouted, kCpu), Kernel::kDecode).engine, 1);
   EXPECT_EQ(spec_of(plan_of(kRouted, kCpu), Kernel::kDecode).vec, 16);
   for (const Kernel kernel : {Kernel::kDecode, Kernel::kCombine}) {
@@ -214,7 +221,7 @@ TEST(ProgramSpecs, RunTimeFieldsCompileNothing) {
 TEST(BuildOptions, EverySpecFieldIsInTheOptions) {
   std::int32_t ProgramSpec::*const members[] = {
       &ProgramSpec::q_dtype,    &ProgramSpec::kv_dtype,  &ProgramSpec::out_dtype,   &ProgramSpec::head_dim,
-      &ProgramSpec::group_size, &ProgramSpec::page_size, &ProgramSpec::routed,      &ProgramSpec::worklist,
+      &ProgramSpec::group_size, &ProgramSpec::page_size, &ProgramSpec::routed,      &ProgramSpec::schedule,
       &ProgramSpec::engine,     &ProgramSpec::wg,        &ProgramSpec::tile_kv,     &ProgramSpec::vec,
       &ProgramSpec::fusion,     &ProgramSpec::stages,    &ProgramSpec::native_exp2, &ProgramSpec::device_fence};
   std::set<std::string> texts = {build_options(ProgramSpec{})};
