@@ -13,8 +13,6 @@ from shapes import Shape
 
 Row = dict[str, Any]
 EXIT_INCORRECT = 1  # rows are written, some are wrong and say so
-# What `clsink bench` does where its rows do not say how many copies of the caches take turns.
-COPIES_OVER_CACHE, MOST_BYTES_OF_COPIES, MOST_COPIES = 16, 1 << 30, 128
 
 
 class ToolFailed(Exception):
@@ -48,22 +46,14 @@ class ClsinkTool:
         raise ToolFailed(f"no OpenCL device matches '{self.device}'; there are {[device['name'] for device in devices]}")
 
     def bench(self, shape: Shape, variant: str) -> list[Row]:
-        """Rows for dense and for every routed fraction; `variant` empty: the planner's."""
+        """Rows for dense and for every routed fraction, ragged and equal; `variant` empty: the planner's."""
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder) / "rows.json"
             fractions = ",".join(f"{fraction:g}" for fraction in (0.0, *shape.routed))
-            done = self._run(["bench", shape.text, "--routed", fractions, "--seconds", f"{self.seconds:g}", "--json", str(path),
-                              *(["--device", self.device] if self.device else []), *(["--variant", variant] if variant else [])])
+            options = {"--device": self.device, "--variant": variant, "--lengths": shape.lengths, "--pattern": shape.pattern}
+            done = self._run(["bench", shape.problem, "--routed", fractions, "--seconds", f"{self.seconds:g}", "--json", str(path),
+                              *(word for option in options.items() if option[1] for word in option)])
             if done.returncode not in (0, EXIT_INCORRECT) or not path.exists():
                 raise ToolFailed((done.stderr or done.stdout).strip()[-300:] or f"exit code {done.returncode}")
             rows: list[Row] = json.loads(path.read_text())
             return rows
-
-
-def copies_of(row: Row, shape: Shape, opencl_cache_bytes: int) -> int:
-    """Copies of the caches that the tool rotated: as the row says, else as the tool computes it from OpenCL's cache size."""
-    if "copies" in row:
-        return int(row["copies"])
-    cache_bytes = shape.cache_bytes(shape.kv_len)
-    wanted = min(COPIES_OVER_CACHE * opencl_cache_bytes, MOST_BYTES_OF_COPIES)
-    return max(1, min(MOST_COPIES, -(-wanted // cache_bytes)))

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import torch
 
-from clsink_tool import ClsinkTool, Row, ToolFailed, copies_of
+from clsink_tool import ClsinkTool, Row, ToolFailed
 from inputs import TOLERANCES, Caches, Inputs, check, copies_past_cache, make_caches, make_inputs
 from journal import Journal
 from shapes import Shape
@@ -69,6 +69,8 @@ def subjects_of(shape: Shape, peers: dict[str, Peer]) -> list[Subject]:
         return [Subject(peers[name], work, routed, kv_len, page)] if name in peers else []
 
     found: list[Subject] = []
+    if shape.lengths or shape.pattern:
+        return found
     if shape.page:
         found += subject("flashinfer", f"{DENSE}, pages of {shape.page}", 0, shape.kv_len, shape.page)
         return found + subject("cudnn", f"{DENSE}, contiguous", 0, shape.kv_len)
@@ -88,7 +90,6 @@ class Comparison:
     journal: Journal
     device: str
     cache_bytes: int  # the last-level cache's
-    opencl_cache_bytes: int
     rounds: int
     replays: int
     seconds_left: Callable[[], float]
@@ -210,7 +211,6 @@ class Comparison:
             return []
         for row in rows:
             row["asked_variant"] = variant
-            row["copies"] = copies_of(row, shape, self.opencl_cache_bytes)
             if not row["correct"]:
                 self._leave_out_clsink(shape, row["variant"], row["routed"], f"WRONG, error {row['error']:.1e}")
         return rows

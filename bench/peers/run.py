@@ -101,8 +101,8 @@ def measure(args: argparse.Namespace, journal: Journal, begin: float) -> None:
     for peer, why in missing.items():
         say(f"{peer} left out: {why}")
         journal.add("left_out", shape="all", routed=0, peer=peer, work="", why=why)
-    comparison = Comparison(peers, tool, args.variant or [""], journal, args.torch_device, cache_bytes, facts["cache_bytes"],
-                            args.rounds, args.replays, seconds_left, say)
+    comparison = Comparison(peers, tool, args.variant or [""], journal, args.torch_device, cache_bytes, args.rounds,
+                            args.replays, seconds_left, say)
     shapes: list[Shape] = read_shapes(args.shapes, args.only)
     for index, shape in enumerate(shapes):
         if seconds_left() < LEAST_SECONDS:

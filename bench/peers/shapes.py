@@ -11,9 +11,11 @@ FIELDS = {"hq": "q_heads", "hkv": "kv_heads", "d": "head_dim", "b": "batch", "kv
 
 @dataclass(frozen=True)
 class Shape:
-    """One problem and the fractions of its groups that are routed, dense aside."""
+    """One problem and the fractions of its groups that are routed, dense aside. Ragged ones say how clsink bench spreads
+    lengths and routing over the sequences; no peer stands beside them but clsink with equal sequences."""
 
-    text: str
+    text: str  # also what journal and results know the shape by
+    problem: str
     dtype: str
     q_heads: int = 0
     kv_heads: int = 0
@@ -22,6 +24,8 @@ class Shape:
     kv_len: int = 0
     page: int = 0
     routed: tuple[float, ...] = ()
+    lengths: str = ""
+    pattern: str = ""
 
     @property
     def group(self) -> int:
@@ -33,9 +37,10 @@ class Shape:
 
 
 def parse_shape(line: str) -> Shape:
-    """Reads "f16 hq=32 hkv=8 d=128 b=1 kv=32768 page=16 | routed=0.5,0.75"; raises ValueError that names the bad field."""
-    text, _, options = (part.strip() for part in line.partition("|"))
-    dtype, *words = text.split()
+    """Reads "f16 hq=32 hkv=8 d=128 b=1 kv=32768 page=16 | routed=0.5,0.75 lengths=1:16 pattern=ragged"; raises ValueError
+    that names the bad field."""
+    problem, _, options = (part.strip() for part in line.partition("|"))
+    dtype, *words = problem.split()
     if dtype not in DTYPES:
         raise ValueError(f"{line}: the peers take {' or '.join(DTYPES)}, not {dtype}")
     numbers: dict[str, int] = {}
@@ -44,13 +49,15 @@ def parse_shape(line: str) -> Shape:
         if key not in FIELDS:
             raise ValueError(f"{line}: the peers know no field {key}")
         numbers[FIELDS[key]] = int(value)
-    routed: tuple[float, ...] = ()
-    if options:
-        key, _, value = options.partition("=")
-        if key != "routed":
+    values = {"routed": "", "lengths": "", "pattern": ""}
+    for option in options.split():
+        key, _, value = option.partition("=")
+        if key not in values:
             raise ValueError(f"{line}: unknown option {key}")
-        routed = tuple(float(fraction) for fraction in value.split(","))
-    return Shape(text=" ".join(text.split()), dtype=dtype, routed=routed, **numbers)
+        values[key] = value
+    routed = tuple(float(fraction) for fraction in values.pop("routed").split(",") if fraction)
+    text = " ".join([*problem.split(), *(f"{key}={value}" for key, value in values.items() if value)])
+    return Shape(text=text, problem=problem, dtype=dtype, routed=routed, **values, **numbers)
 
 
 def read_shapes(path: pathlib.Path, only: list[str]) -> list[Shape]:
