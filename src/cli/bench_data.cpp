@@ -33,6 +33,9 @@ float value_of(std::int64_t element) {
   return table_value(mix(static_cast<std::uint32_t>(place) ^ mix(static_cast<std::uint32_t>(place >> 32) + 1U)) >> 24);
 }
 
+// A work-group fills a chunk of its own: neighbouring work-items on neighbouring elements for GPUs, and nothing far apart for
+// CPUs, which run one work-item after the other.
+constexpr std::int64_t kFillWorkGroup = 64, kFillChunk = 4096;
 constexpr const char* kFillSource = R"(
 uint mix(uint x) {
   x = (x ^ (x >> 16)) * 0x7feb352du;
@@ -40,7 +43,8 @@ uint mix(uint x) {
   return x ^ (x >> 16);
 }
 __kernel void fill(__global storage_t *restrict data, const ulong count, const __global storage_t *restrict table) {
-  for (ulong i = get_global_id(0); i < count; i += get_global_size(0)) {
+  const ulong begin = get_group_id(0) * (ulong)CHUNK, end = min(begin + CHUNK, count);
+  for (ulong i = begin + get_local_id(0); i < end; i += get_local_size(0)) {
     data[i] = table[mix((uint)i ^ mix((uint)(i >> 32) + 1u)) >> 24];
   }
 }
@@ -136,16 +140,18 @@ void BenchData::fill_caches(const harness::OpenClDevice& opencl, std::int64_t co
   }
   const cl::Buffer table_buffer = upload(opencl, table);
   cl::Program program(opencl.context, kFillSource);
-  program.build({opencl.device}, element_bytes == 4 ? "-Dstorage_t=uint" : "-Dstorage_t=ushort");
+  program.build({opencl.device},
+                fmt::format("-DCHUNK={} -Dstorage_t={}", kFillChunk, element_bytes == 4 ? "uint" : "ushort").c_str());
   cl::Kernel kernel(program, "fill");
   const cl::CommandQueue queue = opencl.queue();
-  constexpr std::size_t kWorkGroupSize = 64, kWorkItems = 4096 * kWorkGroupSize;
+  const std::int64_t elements = cache_bytes_ / element_bytes;
+  const auto work_items = static_cast<std::size_t>(round_up(elements, kFillChunk) / kFillChunk * kFillWorkGroup);
   const auto bytes = static_cast<std::size_t>(cache_bytes_);
   caches_.emplace_back(opencl.context, CL_MEM_READ_WRITE, bytes);
   kernel.setArg(0, caches_.front());
-  kernel.setArg(1, static_cast<cl_ulong>(cache_bytes_ / element_bytes));
+  kernel.setArg(1, static_cast<cl_ulong>(elements));
   kernel.setArg(2, table_buffer);
-  queue.enqueueNDRangeKernel(kernel, cl::NullRange, cl::NDRange(kWorkItems), cl::NDRange(kWorkGroupSize));
+  queue.enqueueNDRangeKernel(kernel, cl::NullRange, cl::NDRange(work_items), cl::NDRange(kFillWorkGroup));
   for (std::int64_t copy = 1; copy < copies; ++copy) {
     caches_.emplace_back(opencl.context, CL_MEM_READ_WRITE, bytes);
     queue.enqueueCopyBuffer(caches_.front(), caches_.back(), 0, 0, bytes);
