@@ -21,5 +21,5 @@ __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void combine(const __gl
     slots = make_slots(static_slots(&source, group));
 #endif
   }
-  merge_heads(&args, workspace, slots, group, j, slots.count != 1, out, lse, merge_m, merge_l, merge_acc);
+  merge_heads(&args, workspace, slots, group, j, slots.count != 1, out, lse, merge_ml, merge_l, merge_acc);
 }

@@ -12,10 +12,8 @@
 #include "work_list.clh"
 #endif
 #if FUSION == 2
+#include "arrivals.clh"
 #include "merge.clh"
-#endif
-#if FUSION == 2 || GUIDED
-#include "counters.clh"
 #endif
 #if ENGINE == 0
 #include "engines/simt.clh"
@@ -42,7 +40,7 @@ static inline void write_heads(const decode_args *args, const engine_state *engi
     } else {
       const long row = (long)slot * GROUP_SIZE + j;
       partial_acc_in(args, workspace)[row * HEAD_DIM + d] = value;
-      if (d == 0) vstore2(engine_ml(engine, j), row, partial_ml_in(args, workspace));
+      if (d == 0) partial_ml_in(args, workspace)[row] = engine_ml(engine, j);
     }
   }
 }
@@ -63,11 +61,6 @@ __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void decode(
   MERGE_LOCAL_MEMORY
   GROUP_LOCAL int is_last;
 #endif
-#if GUIDED
-  GROUP_LOCAL int next_index;
-  int num_shares = 0;
-  const int found_tickets = lid == 0 && groups > 0 ? *counter_in(&args, workspace, TICKETS) : 0;
-#endif
 #if RANGES_IN_PROLOGUE
   PROLOGUE_LOCAL_MEMORY
   const routing_buffers routing = {q, k, page_table, head_mask, tau_offsets, statistics};
@@ -81,16 +74,10 @@ __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void decode(
   const work_list list = make_work_list(&source, sums);
   share = listed_share(&source, &list, worker);
   if (FUSION == 1 && worker == 0) write_slots(&source, &list);
-#if GUIDED
-  num_shares = list.table.share[LEVELS];
-#endif
 #elif WORKLIST
   if (groups > 0) {
     const int4 words = shares_in(&args, workspace)[worker];  // written by schedule
     share = make_share(words.x, words.y, words.z);
-#if GUIDED
-    num_shares = words.w;
-#endif
   }
 #else
 #if RANGES_IN_PROLOGUE
@@ -100,79 +87,55 @@ __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void decode(
   if (groups > 0) share = static_share(&source, worker);
 #endif
 
-  // A worker without work runs no turn of the loops. It does not return early: beside a return, PoCL 3.1 compiles loops over
+  // A worker without work runs no turn of the loop. It does not return early: beside a return, PoCL 3.1 compiles loops over
   // work-items wrongly.
-  int index = worker;
-  while (share.num_tiles > 0) {
-    int begin = share.tile, remaining = share.num_tiles;
-    for (int group = share.group; remaining > 0; ++group) {
-      const token_ranges ranges = load_ranges(&source, group);
-      const tile_list tiles = tiles_of(ranges, tile_size(&args));
-      if (tiles.count == 0) continue;
-      const int first_segment = remaining == share.num_tiles, end = min(tiles.count, begin + remaining);
-      const int whole = begin == 0 && end == tiles.count;
-      const int slot = WORKLIST ? 2 * index + !first_segment : group * args.splits + worker / groups;
-      const token_ranges segment = clip_to_tiles(ranges, tiles, begin, end, tile_size(&args));
+  int begin = share.tile, remaining = share.num_tiles;
+  for (int group = share.group; remaining > 0; ++group) {
+    const token_ranges ranges = load_ranges(&source, group);
+    const tile_list tiles = tiles_of(ranges, tile_size(&args));
+    if (tiles.count == 0) continue;
+    const int first_segment = remaining == share.num_tiles, end = min(tiles.count, begin + remaining);
+    const int whole = begin == 0 && end == tiles.count;
+    const int slot = WORKLIST ? 2 * worker + !first_segment : group * args.splits + worker / groups;
+    const token_ranges segment = clip_to_tiles(ranges, tiles, begin, end, tile_size(&args));
 
-      const int sequence = group / args.num_kv_heads, kv_head = group % args.num_kv_heads;
-      const group_cache cache = open_cache(&args, k, v, page_table, sequence, kv_head);
-      const __global q_t *q_rows = (const __global q_t *)(q + args.q_offset) + sequence * args.q.block +
-                                   (long)kv_head * GROUP_SIZE * args.q.head;
+    const int sequence = group / args.num_kv_heads, kv_head = group % args.num_kv_heads;
+    const group_cache cache = open_cache(&args, k, v, page_table, sequence, kv_head);
+    const __global q_t *q_rows = (const __global q_t *)(q + args.q_offset) + sequence * args.q.block +
+                                 (long)kv_head * GROUP_SIZE * args.q.head;
 #if FUSION == 2
-      volatile __global int *arrivals = counter_in(&args, workspace, ARRIVALS_AT(group));
-      const int found_arrivals = lid == 0 ? *arrivals : 0;
+    volatile __global int *arrivals = arrivals_of(&args, workspace, group);
+    const int found_arrivals = lid == 0 ? *arrivals : 0;
 #endif
-      engine_begin(&engine, q_rows, args.q.head, args.scale * LOG2_E);
-      for (int last = 0; last < 2; ++last) {  // one call, so that the engine is compiled once
-        const int range_begin = last ? segment.last_begin : segment.first_begin;
-        const int range_end = last ? segment.kv_len : segment.first_end;
-        if (range_begin < range_end) engine_run(&engine, &cache, range_begin, range_end, source.status);
-      }
-#if GUIDED
-      // Here, so that its answer comes while the segment is finished.
-      const int last_segment = remaining == end - begin;
-      if (lid == 0 && last_segment) next_index = take_share(&args, workspace, found_tickets, num_shares);
-#endif
-      engine_merge(&engine);
-      for (int first_head = 0; first_head < GROUP_SIZE; first_head += ENGINE_HEADS) {
-        engine_publish(&engine, first_head);
-        write_heads(&args, &engine, group, first_head, whole, slot, workspace, out, lse);
-      }
+    engine_begin(&engine, q_rows, args.q.head, args.scale * LOG2_E);
+    for (int last = 0; last < 2; ++last) {  // one call, so that the engine is compiled once
+      const int range_begin = last ? segment.last_begin : segment.first_begin;
+      const int range_end = last ? segment.kv_len : segment.first_end;
+      if (range_begin < range_end) engine_run(&engine, &cache, range_begin, range_end, source.status);
+    }
+    engine_merge(&engine);
+    for (int first_head = 0; first_head < GROUP_SIZE; first_head += ENGINE_HEADS) {
+      engine_publish(&engine, first_head);
+      write_heads(&args, &engine, group, first_head, whole, slot, workspace, out, lse);
+    }
 #if FUSION == 2
-      if (!whole) {
+    if (!whole) {
 #if WORKLIST
-        const int list_begin = cut_begin(&list.table, index) + share.num_tiles - remaining - begin;
-        const group_slots slots = make_slots(list_slots(&list.table, list_begin, list_begin + tiles.count));
+      const int list_begin = share_begin(list.total, list.sharing, worker) + share.num_tiles - remaining - begin;
+      const group_slots slots = make_slots(list_slots(list.total, list.sharing, list_begin, list_begin + tiles.count));
 #else
-        const group_slots slots = make_slots(static_slots(&source, group));
+      const group_slots slots = make_slots(static_slots(&source, group));
 #endif
-        if (arrives_last(arrivals, args.step_tag, found_arrivals, slots.count, &is_last)) {
-          for (int first_head = 0; first_head < GROUP_SIZE; first_head += MERGE_HEADS) {
-            merge_heads(&args, workspace, slots, group, first_head, 1, out, lse, merge_m, merge_l, merge_acc);
-            barrier(CLK_LOCAL_MEM_FENCE);
-          }
+      if (arrives_last(arrivals, args.step_tag, found_arrivals, slots.count, &is_last)) {
+        for (int first_head = 0; first_head < GROUP_SIZE; first_head += MERGE_HEADS) {
+          merge_heads(&args, workspace, slots, group, first_head, 1, out, lse, merge_ml, merge_l, merge_acc);
+          group_barrier(CLK_LOCAL_MEM_FENCE);
         }
       }
-#endif
-      remaining -= end - begin;
-      begin = 0;
-    }
-#if GUIDED
-    barrier(CLK_LOCAL_MEM_FENCE);
-    index = next_index;
-    barrier(CLK_LOCAL_MEM_FENCE);
-#if FUSION
-    share = listed_share(&source, &list, index);
-#else
-    share = make_share(0, 0, 0);
-    if (index < num_shares) {
-      const int4 words = shares_in(&args, workspace)[index];
-      share = make_share(words.x, words.y, words.z);
     }
 #endif
-#else
-    share.num_tiles = 0;
-#endif
+    remaining -= end - begin;
+    begin = 0;
   }
 #if FUSION == 2
   // groups without tiles, at which nobody arrives

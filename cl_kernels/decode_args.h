@@ -19,13 +19,10 @@
 
 // Groups that a prologue can hold.
 #define CLSINK_MAX_PROLOGUE_GROUPS 64
-// Every workspace begins with counters: one of tickets, then one of arrivals for each group. The lower bits count, below
-// the step's tag.
-#define CLSINK_COUNTERS 1024
-#define CLSINK_MAX_ARRIVAL_GROUPS (CLSINK_COUNTERS - 1)
-#define CLSINK_COUNT_MASK 4095
-// Shares of the guided schedule come in levels, a share for each worker: 44, 12, 5, 2 and 1 of 64 parts of the list.
-#define CLSINK_GUIDED_LEVELS 5
+// Every workspace begins with counters of arrivals, one for each group of up to so many. The lower bits count, below the
+// step's tag.
+#define CLSINK_MAX_ARRIVAL_GROUPS 1024
+#define CLSINK_ARRIVAL_MASK 4095
 
 // Element strides of rows; `block` is the sequence of q, out and a contiguous cache, or the page of a paged cache.
 typedef struct {
@@ -50,7 +47,7 @@ typedef struct {
   CLSINK_LONG q_offset, k_offset, v_offset, kv_len_offset, out_offset, page_table_offset;
   CLSINK_LONG head_mask_offset, tau_offsets_offset, anchor_offset, lse_offset, statistics_offset, status_offset;
   // byte offsets inside the workspace buffer
-  CLSINK_LONG counter_offset, group_offset, slot_offset, share_offset, partial_ml_offset, partial_acc_offset;
+  CLSINK_LONG arrival_offset, group_offset, slot_offset, share_offset, partial_ml_offset, partial_acc_offset;
   clsink_strides q, k, v, out;
   CLSINK_LONG page_table_stride, num_pages;
   CLSINK_INT batch, num_kv_heads, max_kv_len, flags;
@@ -58,7 +55,7 @@ typedef struct {
   CLSINK_INT keep_first, keep_last;            // token set of a group that is not routed
   CLSINK_INT surrogate_first, surrogate_last;  // of one that is
   CLSINK_INT policy, tau_count;
-  CLSINK_INT step_tag, unused;  // the tag of this step's counters; 8-byte size
+  CLSINK_INT step_tag, unused;  // the tag of this step's arrivals; 8-byte size
   CLSINK_FLOAT scale, floor_score;
   CLSINK_INT tau_kv_len[CLSINK_MAX_TAU_POINTS];
   CLSINK_FLOAT tau[CLSINK_MAX_TAU_POINTS];

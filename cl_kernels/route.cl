@@ -13,6 +13,8 @@ __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void route(
   const int inside = group < num_groups_of(&args);  // no early return before the loop over heads: see schedule.cl
   const group_source source = source_of(&args, kv_len, anchor, workspace, status_of(&args, status));
   const routing_buffers buffers = {q, k, page_table, head_mask, tau_offsets, statistics};
+  routing_inputs inputs;
+  if (lid == 0 && inside) inputs = load_routing_inputs(&source, &buffers, group);
   score_groups(&source, &buffers, group, inside ? 1 : 0, scores);
-  if (lid == 0 && inside) ranges_in(&args, workspace)[group] = route_group(&source, &buffers, group, scores, 1);
+  if (lid == 0 && inside) ranges_in(&args, workspace)[group] = route_group(&source, &buffers, group, inputs, scores, 1);
 }

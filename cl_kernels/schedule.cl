@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writes the work list: every group's slots and every share. One work-group.
+// Writes the work list: every group's slots and every worker's share. One work-group.
 // No early return: beside one, PoCL 3.1 lets work-item 0 decide for all whether the last loop runs at all. Without groups
 // (a launch only to warm up) nothing is touched.
 #include "work_list.clh"
@@ -13,9 +13,9 @@ __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void schedule(const __g
   const group_source source = source_of(&args, kv_len, anchor, workspace, status_of(&args, status));
   const work_list list = make_work_list(&source, sums);
   write_slots(&source, &list);
-  const int shares = list.groups > 0 ? args.workers * LEVELS : 0;
-  for (int index = (int)get_local_id(0); index < shares; index += WG) {
-    const worker_share share = listed_share(&source, &list, index);
-    shares_in(&args, workspace)[index] = (int4)(share.group, share.tile, share.num_tiles, list.table.share[LEVELS]);
+  const int workers = list.groups > 0 ? args.workers : 0;
+  for (int worker = (int)get_local_id(0); worker < workers; worker += WG) {
+    const worker_share share = listed_share(&source, &list, worker);
+    shares_in(&args, workspace)[worker] = (int4)(share.group, share.tile, share.num_tiles, 0);
   }
 }

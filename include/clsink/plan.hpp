@@ -19,7 +19,6 @@ enum class Engine : std::uint8_t {
 enum class Schedule : std::uint8_t {
   kStatic,    ///< one worker per (group, split); workers without work exit early
   kWorklist,  ///< a fixed number of workers, each with an equal run of all groups' tiles, split after routing
-  kGuided,    ///< the same, but the last third in ever smaller shares for whoever is free: where compute units differ in speed
 };
 
 /// Which stages of a step share a launch.
@@ -62,14 +61,14 @@ struct LaunchTuning {
 /// How well the tuning row fitted, from best to worst.
 enum class MatchLevel : std::uint8_t { kForced, kDevice, kFamily, kVendor, kGeneric };
 
-/// Bounds, workspace and geometry of the launches. Byte offsets are into the workspace, whose first 4 KiB are counters.
+/// Bounds, workspace and geometry of the launches. Byte offsets are into the workspace, whose first 4 KiB count arrivals.
 struct LaunchSpec {
   LaunchTuning tuning;
   std::int32_t workers = 0;             ///< work-groups of the decode kernel at max_batch
   std::int32_t splits = 1;              ///< workers of a group (static schedule), else 1
   std::int64_t group_offset = 0;        ///< token ranges of every group (routing only)
-  std::int64_t slot_offset = 0;         ///< which partials are whose (worklist and guided)
-  std::int64_t share_offset = 0;       ///< every share of the tiles (worklist and guided)
+  std::int64_t slot_offset = 0;         ///< which partials are whose (worklist only)
+  std::int64_t share_offset = 0;       ///< every worker's share of the tiles (worklist only)
   std::int64_t partial_ml_offset = 0;   ///< running maximum and sum of every partial
   std::int64_t partial_acc_offset = 0;  ///< accumulators of every partial
   friend bool operator==(const LaunchSpec& a, const LaunchSpec& b) {

@@ -79,7 +79,7 @@ std::int64_t fusion_local_bytes(const DecodeProblem& p, const DecodeVariant& v) 
   if (v.fusion == Fusion::kSingle) {
     const std::int32_t pieces = p.head_dim / 8, heads = std::min(std::max(v.wg / pieces, 1), p.group_size());
     const std::int32_t items = v.wg / heads, lanes = items / std::min(items, pieces);
-    bytes += 4 + std::int64_t{heads} * lanes * (p.head_dim + 2) * 4;
+    bytes += 4 + std::int64_t{heads} * (64 * 8 + lanes * (p.head_dim + 1) * 4);
   }
   return bytes;
 }
@@ -202,7 +202,7 @@ std::optional<std::string> misfit_reason(const DeviceFacts& facts, const DecodeP
 std::vector<DecodeVariant> fitting_variants(const DeviceFacts& facts, const DecodeProblem& problem) {
   std::vector<DecodeVariant> variants;
   const auto add = [&](Engine engine, std::int32_t wg, std::int32_t tile_kv, std::int32_t vec, std::int32_t stages = 1) {
-    for (const Schedule schedule : {Schedule::kWorklist, Schedule::kStatic, Schedule::kGuided}) {
+    for (const Schedule schedule : {Schedule::kWorklist, Schedule::kStatic}) {
       for (const Fusion fusion : {Fusion::kNone, Fusion::kPrologue, Fusion::kSingle}) {
         const DecodeVariant variant{engine, schedule, fusion, wg, tile_kv, vec, stages};
         if (!misfit_reason(facts, problem, variant)) variants.push_back(variant);

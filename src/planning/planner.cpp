@@ -23,9 +23,6 @@ std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; 
 // Tiles of the largest token set that a group of the problem can have.
 std::int64_t max_tiles(const DecodeProblem& p, const DecodeVariant& v) { return ceil_div(p.max_kv_len, v.tile_kv); }
 
-// Shares of a worker.
-std::int32_t levels_of(Schedule schedule) { return schedule == Schedule::kGuided ? CLSINK_GUIDED_LEVELS : 1; }
-
 // Hands out sections of the workspace.
 class Sections {
  public:
@@ -44,19 +41,18 @@ void lay_out_workspace(DecodePlan& plan) {
   const DecodeProblem& p = plan.problem;
   LaunchSpec& launch = plan.launch;
   const std::int64_t groups = std::int64_t{p.max_batch} * p.num_kv_heads;
-  const std::int64_t shares = launch.workers * std::int64_t{levels_of(plan.variant.schedule)};
   const bool worklist = plan.variant.schedule != Schedule::kStatic;
   std::int64_t slots = 0;
   if (worklist) {
-    slots = 2 * shares;
+    slots = 2 * std::int64_t{launch.workers};
   } else if (launch.splits > 1) {
     slots = groups * launch.splits;
   }
   Sections sections;
-  sections.take(CLSINK_COUNTERS * 4);
+  sections.take(CLSINK_MAX_ARRIVAL_GROUPS * 4);
   launch.group_offset = sections.take(p.routing.enabled ? groups * static_cast<std::int64_t>(sizeof(token_ranges)) : 0);
   launch.slot_offset = sections.take(worklist ? groups * 16 : 0);
-  launch.share_offset = sections.take(worklist ? shares * 16 : 0);
+  launch.share_offset = sections.take(worklist ? launch.workers * std::int64_t{16} : 0);
   launch.partial_ml_offset = sections.take(slots * p.group_size() * 8);
   launch.partial_acc_offset = sections.take(slots * p.group_size() * p.head_dim * 4);
   plan.workspace_bytes = sections.bytes();
@@ -67,8 +63,7 @@ void spread_work(DecodePlan& plan, const DeviceFacts& facts) {
   const DecodeProblem& p = plan.problem;
   LaunchSpec& launch = plan.launch;
   const std::int64_t groups = std::int64_t{p.max_batch} * p.num_kv_heads, tiles = max_tiles(p, plan.variant);
-  const bool counts = plan.variant.fusion == Fusion::kSingle || plan.variant.schedule == Schedule::kGuided;
-  const std::int64_t limit = counts ? CLSINK_COUNT_MASK / levels_of(plan.variant.schedule) : kMaxWorkers;
+  const std::int64_t limit = plan.variant.fusion == Fusion::kSingle ? CLSINK_ARRIVAL_MASK : kMaxWorkers;
   const std::int64_t wanted = std::min(std::int64_t{std::max(facts.compute_units, 1)} * launch.tuning.workers_per_cu, limit);
   if (plan.variant.schedule != Schedule::kStatic) {
     launch.splits = 1;

@@ -143,10 +143,10 @@ std::int32_t policy_code(const SinkRouting& routing) {
   return CLSINK_POLICY_MEAN;
 }
 
-// Another one for each of the next million steps, so that counts left in a workspace are never taken for this step's.
+// Another one for each of the next million steps, so that arrivals left in a workspace are never taken for this step's.
 std::int32_t next_step_tag() {
   static std::atomic<std::uint32_t> steps{static_cast<std::uint32_t>(std::random_device{}())};
-  return static_cast<std::int32_t>(++steps * (CLSINK_COUNT_MASK + 1U));
+  return static_cast<std::int32_t>(++steps * (CLSINK_ARRIVAL_MASK + 1U));
 }
 
 }  // namespace
@@ -218,7 +218,7 @@ decode_args check_and_describe(cl_context context, const DecodePlan& plan, const
   args.statistics_offset = static_cast<std::int64_t>(b.statistics.offset_bytes);
   args.status_offset = static_cast<std::int64_t>(b.status.offset_bytes);
   const auto workspace_offset = static_cast<std::int64_t>(b.workspace.offset_bytes);
-  for (CLSINK_LONG* offset : {&args.counter_offset, &args.group_offset, &args.slot_offset, &args.share_offset,
+  for (CLSINK_LONG* offset : {&args.arrival_offset, &args.group_offset, &args.slot_offset, &args.share_offset,
                               &args.partial_ml_offset, &args.partial_acc_offset}) {
     *offset += workspace_offset;
   }
