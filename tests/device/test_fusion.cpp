@@ -17,7 +17,7 @@ constexpr int kStepsARound = 2;  // of every plan, without the host in between
 const char* const kSteps[] = {
     "f16/f16/f32 hq=4 hkv=2 d=32 b=3 kv=700 route=mean near=1,16 @ lens=700,333,64 data=sink seed=1",      // some routed
     "f16/f16/f32 hq=4 hkv=2 d=32 b=3 kv=700 route=mean near=0,0 @ lens=700,0,64 data=sink seed=2 tau=-2",  // no tiles
-    "f16/f16/f32 hq=2 hkv=1 d=32 b=1 kv=900 route=mean near=1,16 @ lens=900 data=sink seed=3 tau=2",       // one group
+    "f16/f16/f32 hq=2 hkv=1 d=32 b=1 kv=1500 route=mean near=1,16 @ lens=1500 data=sink seed=3 tau=2",     // one group
     "f16/f16/f32 hq=4 hkv=2 d=32 b=4 kv=700 route=mask near=0,0 @ lens=17,650 data=random seed=4",         // fewer sequences
     "f16/f16/f32 hq=4 hkv=2 d=32 b=3 kv=700 @ lens=700,0,1 data=random seed=5",                            // dense
     "f16/f16/f32 hq=4 hkv=2 d=32 b=3 kv=700 @ lens=0,0,0 data=random seed=6",                              // empty
@@ -105,8 +105,8 @@ class Fused : public testing::TestWithParam<Engine> {};
 
 TEST_P(Fused, AllFormsShareAWorkspaceThatNobodyClears) {
   for (const bool in_order : {true, false}) {
-    // few workers: a worker has whole groups and pieces of others; many: all wait for the last one of a group
-    for (const LaunchTuning tuning : {LaunchTuning{1, 1}, LaunchTuning{16, 1}, LaunchTuning{4, 3}}) {
+    // few workers: each has whole groups and pieces of others; many: a group has more partials than are merged at once
+    for (const LaunchTuning tuning : {LaunchTuning{1, 1}, LaunchTuning{64, 1}, LaunchTuning{4, 3}}) {
       for (const int poison : {0xff, 0x00}) {
         const std::vector<Case> cases = steps_of(GetParam(), tuning);
         if (cases.empty()) GTEST_SKIP() << "the device has no variant of this engine";

@@ -28,7 +28,6 @@ const char* const kDense = "f16/bf16/f32 hq=12 hkv=4 d=96 b=2 kv=500 page=16";
 const char* const kRouted = "f16/bf16/f32 hq=12 hkv=4 d=96 b=2 kv=500 page=16 route=mean";
 const char* const kStatic = "simt schedule=static fusion=none wg=64 tile_kv=32 vec=8 stages=1";
 const char* const kWorklist = "simt schedule=worklist fusion=none wg=64 tile_kv=32 vec=8 stages=1";
-const char* const kGuided = "simt schedule=guided fusion=none wg=64 tile_kv=32 vec=8 stages=1";
 const char* const kCpu = "cpu schedule=worklist fusion=none wg=1 tile_kv=16 vec=16 stages=1";
 
 std::vector<std::string> kernels_of(const DecodePlan& plan, const DeviceFacts& facts = amd_gpu()) {
@@ -51,8 +50,6 @@ TEST(ProgramSpecs, KernelsInLaunchOrder) {
   using Names = std::vector<std::string>;
   EXPECT_EQ(kernels_of(plan_of(kDense, kStatic)), (Names{"decode", "combine"}));
   EXPECT_EQ(kernels_of(plan_of(kDense, kWorklist)), (Names{"schedule", "decode", "combine"}));
-  EXPECT_EQ(kernels_of(plan_of(kDense, kGuided)), (Names{"schedule", "decode", "combine"}));
-  EXPECT_EQ(kernels_of(plan_of(kRouted, kGuided)), (Names{"route", "schedule", "decode", "combine"}));
   EXPECT_EQ(kernels_of(plan_of(kRouted, kStatic)), (Names{"route", "decode", "combine"}));
   EXPECT_EQ(kernels_of(plan_of(kRouted, kWorklist)), (Names{"route", "schedule", "decode", "combine"}));
   EXPECT_EQ(kernels_of(plan_of(kRouted, kCpu)), (Names{"route", "schedule", "decode", "combine"}));
@@ -64,7 +61,6 @@ TEST(ProgramSpecs, FusedFormsLaunchLess) {
   for (const char* problem : {kDense, kRouted}) {
     for (const char* variant : {"simt schedule=static fusion=none wg=64 tile_kv=32 vec=8 stages=1",
                                 "simt schedule=worklist fusion=none wg=64 tile_kv=32 vec=8 stages=1",
-                                "simt schedule=guided fusion=none wg=64 tile_kv=32 vec=8 stages=1",
                                 "cpu schedule=worklist fusion=none wg=1 tile_kv=16 vec=16 stages=1",
                                 "nv_mma schedule=worklist fusion=none wg=64 tile_kv=32 vec=8 stages=2"}) {
       for (const DeviceFacts& facts : invented_devices()) {
@@ -140,9 +136,8 @@ TEST(ProgramSpecs, FlagsFollowThePlan) {
   EXPECT_EQ(spec_of(plan_of(kDense, kStatic), Kernel::kDecode).routed, 0);
   EXPECT_EQ(spec_of(plan_of(kDense, kStatic), Kernel::kDecode).schedule, 0);
   EXPECT_EQ(spec_of(plan_of(kDense, kWorklist), Kernel::kCombine).schedule, 1);
-  for (const Kernel kernel : {Kernel::kSchedule, Kernel::kDecode}) {
-    EXPECT_EQ(spec_of(plan_of(kRouted, kGuided), kernel).schedule, 2);
-  }
+  EXPECT_EQ(spec_of(plan_of(kRouted, kWorklist), Kernel::kSchedule).schedule, 1);
+  EXPECT_EQ(spec_of(plan_of(kRouted, kWorklist), Kernel::kDecode).schedule, 1);
   EXPECT_EQ(spec_of(plan_of(kRouted, kCpu), Kernel::kDecode).engine, 1);
   EXPECT_EQ(spec_of(plan_of(kRouted, kCpu), Kernel::kDecode).vec, 16);
   for (const Kernel kernel : {Kernel::kDecode, Kernel::kCombine}) {

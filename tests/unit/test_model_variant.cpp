@@ -35,7 +35,7 @@ TEST(VariantText, RoundTrips) {
             (DecodeVariant{Engine::kNvMma, Schedule::kWorklist, Fusion::kSingle, 128, 64, 8, 4}));
   std::set<std::string> texts;
   for (const Engine engine : {Engine::kSimt, Engine::kCpu, Engine::kNvMma}) {
-    for (const Schedule schedule : {Schedule::kStatic, Schedule::kWorklist, Schedule::kGuided}) {
+    for (const Schedule schedule : {Schedule::kStatic, Schedule::kWorklist}) {
       for (const Fusion fusion : {Fusion::kNone, Fusion::kPrologue, Fusion::kSingle}) {
         for (const std::int32_t size : {1, 2, 64, 1000003, 2147483647}) {
           for (const VariantField& field : kVariantFields) {
@@ -60,8 +60,7 @@ TEST(VariantText, MessageNamesTheBadField) {
       {"simt", {"variant is 'simt'"}},
       {"simt schedule=static", {"variant is 'simt schedule=static'", "fusion"}},
       {"gpu schedule=static fusion=none wg=1 tile_kv=1 vec=1 stages=1", {"engine", "'gpu'", "simt, cpu, nv_mma"}},
-      {"simt schedule=dynamic fusion=none wg=1 tile_kv=1 vec=1 stages=1",
-       {"schedule", "'dynamic'", "static, worklist, guided"}},
+      {"simt schedule=dynamic fusion=none wg=1 tile_kv=1 vec=1 stages=1", {"schedule", "'dynamic'", "static, worklist"}},
       {"simt schedule=static fusion=double wg=1 tile_kv=1 vec=1 stages=1", {"fusion", "'double'", "none, prologue, single"}},
       {"simt schedule=static fusion= wg=1 tile_kv=1 vec=1 stages=1", {"fusion", "''"}},
       {"simt wg=1 schedule=static fusion=none tile_kv=1 vec=1 stages=1", {"'wg'", "schedule="}},
@@ -134,7 +133,6 @@ TEST(Names, OfEveryValue) {
   EXPECT_STREQ(to_string(Engine::kCpu), "cpu");
   EXPECT_STREQ(to_string(Engine::kNvMma), "nv_mma");
   EXPECT_STREQ(to_string(Schedule::kWorklist), "worklist");
-  EXPECT_STREQ(to_string(Schedule::kGuided), "guided");
   EXPECT_STREQ(to_string(Fusion::kNone), "none");
   EXPECT_STREQ(to_string(Fusion::kPrologue), "prologue");
   EXPECT_STREQ(to_string(Fusion::kSingle), "single");

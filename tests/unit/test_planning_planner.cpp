@@ -19,7 +19,6 @@ namespace clsink {
 namespace {
 
 const DecodeVariant kStatic = parse_variant("simt schedule=static fusion=none wg=64 tile_kv=16 vec=4 stages=1");
-const DecodeVariant kGuided = parse_variant("simt schedule=guided fusion=none wg=64 tile_kv=16 vec=4 stages=1");
 const DecodeVariant kWorklist = parse_variant("simt schedule=worklist fusion=none wg=64 tile_kv=16 vec=4 stages=1");
 
 DecodePlan plan_of(const DeviceFacts& facts, const std::string& problem, const DecodeVariant& variant,
@@ -37,22 +36,20 @@ struct Section {
   std::int64_t offset, bytes;
 };
 
-constexpr std::int64_t kCounterBytes = 4 << 10;
-constexpr std::int32_t kCountTo = 4095;
-constexpr int kGuidedLevels = 5;  // shares of a worker
+constexpr std::int64_t kArrivalBytes = 4 << 10;
+constexpr std::int32_t kMaxArrivals = 4095;
 
-// What the kernels touch: counters, token ranges, slots and shares, and the partials.
+// What the kernels touch: counters of arrivals, token ranges, slots and shares, and the partials.
 std::vector<Section> sections_of(const DecodePlan& plan) {
   const DecodeProblem& p = plan.problem;
   const LaunchSpec& launch = plan.launch;
   const bool worklist = plan.variant.schedule != Schedule::kStatic;
-  const std::int64_t shares = std::int64_t{launch.workers} * (plan.variant.schedule == Schedule::kGuided ? kGuidedLevels : 1);
   const std::int64_t groups = std::int64_t{p.max_batch} * p.num_kv_heads;
-  const std::int64_t slots = worklist ? 2 * shares : launch.splits > 1 ? groups * launch.splits : 0;
-  return {{"counters", 0, kCounterBytes},
+  const std::int64_t slots = worklist ? std::int64_t{2} * launch.workers : launch.splits > 1 ? groups * launch.splits : 0;
+  return {{"arrivals", 0, kArrivalBytes},
           {"ranges", launch.group_offset, p.routing.enabled ? groups * 16 : 0},
           {"slots", launch.slot_offset, worklist ? groups * 16 : 0},
-          {"shares", launch.share_offset, worklist ? shares * 16 : 0},
+          {"shares", launch.share_offset, worklist ? launch.workers * std::int64_t{16} : 0},
           {"ml", launch.partial_ml_offset, slots * p.group_size() * 2 * 4},
           {"acc", launch.partial_acc_offset, slots * p.group_size() * p.head_dim * 4}};
 }
@@ -78,7 +75,7 @@ TEST(Planner, WorkspaceSectionsAreAlignedAndDisjoint) {
       for (const int heads : {1, 5, 8}) {
         for (const std::int64_t kv : {1, 17, 4096, 1000000}) {
           for (const char* route : {"", " route=mean"}) {
-            for (const DecodeVariant& variant : {kStatic, kWorklist, kGuided}) {
+            for (const DecodeVariant& variant : {kStatic, kWorklist}) {
               for (const LaunchTuning tuning : {LaunchTuning{1, 1}, LaunchTuning{7, 3}}) {
                 const DecodePlan plan = plan_of(facts, problem_text(batch, heads, kv, route), variant, tuning);
                 SCOPED_TRACE(facts.name + ": " + to_string(plan));
@@ -102,7 +99,7 @@ TEST(Planner, WorkspaceSectionsAreAlignedAndDisjoint) {
 }
 
 TEST(Planner, WorkspaceDoesNotGrowWithTheContext) {
-  for (const DecodeVariant& variant : {kStatic, kWorklist, kGuided}) {
+  for (const DecodeVariant& variant : {kStatic, kWorklist}) {
     for (const char* route : {"", " route=mean"}) {
       const DecodePlan full = plan_of(nvidia_gpu(), problem_text(2, 4, 1 << 16, route), variant);
       for (const std::int64_t kv : {1 << 17, 1 << 20, 1 << 30}) {
@@ -118,7 +115,7 @@ TEST(Planner, WorkspaceDoesNotGrowWithTheContext) {
 TEST(Planner, AStaticScheduleWithoutSplitsNeedsNoPartials) {
   const DecodePlan plan = plan_of(smallest_gpu(), problem_text(64, 8, 4096), kStatic);
   EXPECT_EQ(plan.launch.splits, 1);
-  EXPECT_EQ(plan.workspace_bytes, kCounterBytes);
+  EXPECT_EQ(plan.workspace_bytes, kArrivalBytes);
 }
 
 TEST(Planner, WorkersFillTheMachineAndNoMore) {
@@ -145,27 +142,26 @@ TEST(Planner, WorkersFillTheMachineAndNoMore) {
   EXPECT_EQ(splits(1000, 1000000, {4, 1}), 1);
 }
 
-// As many arrivals at one group as there are shares, and a ticket for each share.
-TEST(Planner, SharesThatAreCountedCanBeCounted) {
+// As many workers as all can arrive at one group.
+TEST(Planner, WorkersOfASingleLaunchCanBeCounted) {
   DeviceFacts facts = nvidia_gpu();
   for (const int compute_units : {1, 32, 1000, 100000}) {
     facts.compute_units = compute_units;
     for (const int batch : {1, 3, 64}) {
       for (const std::int32_t workers_per_cu : {1, 40, 2147483647}) {
-        for (const DecodeVariant& unfused : {kStatic, kWorklist, kGuided}) {
+        for (const DecodeVariant& unfused : {kStatic, kWorklist}) {
           const std::string problem = problem_text(batch, 1, 1 << 20, " route=mean");
           DecodeVariant variant = unfused;
           variant.fusion = Fusion::kSingle;
           const DecodePlan single = plan_of(facts, problem, variant, LaunchTuning{workers_per_cu, 1});
           SCOPED_TRACE(to_string(single) + ", compute units " + std::to_string(compute_units));
-          const bool guided = variant.schedule == Schedule::kGuided;
-          const std::int32_t each = variant.schedule == Schedule::kStatic ? single.launch.splits : single.launch.workers;
+          const std::int32_t each = variant.schedule == Schedule::kWorklist ? single.launch.workers : single.launch.splits;
           EXPECT_GE(each, 1);
-          EXPECT_LE(each * (guided ? kGuidedLevels : 1), kCountTo);
+          EXPECT_LE(each, kMaxArrivals);
           expect_sound_workspace(single);
           // Where the bound is far, fusion changes nothing about the launch of decode.
           const DecodePlan plain = plan_of(facts, problem, unfused, LaunchTuning{workers_per_cu, 1});
-          if (guided || std::int64_t{compute_units} * workers_per_cu <= kCountTo) {
+          if (std::int64_t{compute_units} * workers_per_cu <= kMaxArrivals) {
             EXPECT_EQ(single.launch, plain.launch);
           }
           variant.fusion = Fusion::kPrologue;
