@@ -7,8 +7,10 @@
 #include "epilogue.clh"
 #include "kv_layout.clh"
 #include "share.clh"
-#if FUSION
+#if RANGES_IN_PROLOGUE
 #include "prologue.clh"
+#endif
+#if FUSION && WORKLIST
 #include "work_list.clh"
 #endif
 #if FUSION == 2
@@ -64,13 +66,15 @@ __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void decode(
 #if RANGES_IN_PROLOGUE
   PROLOGUE_LOCAL_MEMORY
   const routing_buffers routing = {q, k, page_table, head_mask, tau_offsets, statistics};
+  const int first = WORKLIST || groups == 0 ? 0 : worker % groups, count = WORKLIST ? groups : min(groups, 1);
+  const int reports = WORKLIST ? worker == 0 : worker < groups;
   source.in_prologue = prologue_ranges;
+  work_out_ranges(&source, &routing, first, count, prologue_ranges, prologue_scores, reports);
 #endif
 
   worker_share share = make_share(0, 0, 0);
 #if WORKLIST && FUSION
   GROUP_LOCAL int sums[WG];
-  work_out_ranges(&source, &routing, 0, groups, prologue_ranges, prologue_scores, worker == 0);
   const work_list list = make_work_list(&source, sums);
   share = listed_share(&source, &list, worker);
   if (FUSION == 1 && worker == 0) write_slots(&source, &list);
@@ -81,7 +85,6 @@ __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void decode(
   }
 #else
 #if RANGES_IN_PROLOGUE
-  work_out_ranges(&source, &routing, groups ? worker % groups : 0, groups ? 1 : 0, prologue_ranges, prologue_scores, worker < groups);
   if (FUSION == 1 && worker < groups && lid == 0) ranges_in(&args, workspace)[worker] = prologue_ranges[0];  // for combine
 #endif
   if (groups > 0) share = static_share(&source, worker);

@@ -17,7 +17,7 @@
 
 #define CLSINK_MAX_TAU_POINTS 16
 
-// Groups that a prologue can hold.
+// Groups that a prologue can route.
 #define CLSINK_MAX_PROLOGUE_GROUPS 64
 // Every workspace begins with counters of arrivals, one for each group of up to so many. The lower bits count, below the
 // step's tag.

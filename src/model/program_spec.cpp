@@ -53,7 +53,7 @@ std::vector<ProgramSpec> program_specs(const DecodePlan& plan, const DeviceFacts
     route.wg = small_wg(plan, kRouteWg, facts.max_work_group_size);
     specs.push_back(route);
   }
-  if (plan.variant.schedule != Schedule::kStatic && fusion == Fusion::kNone) {
+  if (plan.variant.schedule == Schedule::kWorklist && fusion == Fusion::kNone) {
     ProgramSpec schedule = common;
     schedule.kernel = Kernel::kSchedule;
     schedule.wg = small_wg(plan, kScheduleWg, facts.max_work_group_size);

@@ -68,12 +68,12 @@ std::int64_t engine_local_bytes(const DecodeProblem& p, const DecodeVariant& v) 
 // Token ranges, scores and prefix sums of prologue.clh, lanes and last arriver of merge.clh.
 std::int64_t fusion_local_bytes(const DecodeProblem& p, const DecodeVariant& v) {
   if (v.fusion == Fusion::kNone) return 0;
-  const bool worklist = v.schedule != Schedule::kStatic;
+  const bool worklist = v.schedule == Schedule::kWorklist;
   std::int64_t bytes = 0;
-  if (worklist || p.routing.enabled) {
+  if (p.routing.enabled) {
     bytes += (worklist ? CLSINK_MAX_PROLOGUE_GROUPS : 1) * static_cast<std::int64_t>(sizeof(token_ranges));
     const std::int64_t groups_at_once = worklist ? std::max(v.wg / (2 * p.group_size()), 1) : 1;
-    bytes += p.routing.enabled ? groups_at_once * p.group_size() * 24 * 4 : 4;
+    bytes += groups_at_once * p.group_size() * 24 * 4;
   }
   if (worklist) bytes += 4 * std::int64_t{v.wg};
   if (v.fusion == Fusion::kSingle) {
@@ -131,8 +131,8 @@ std::optional<std::string> nv_mma_misfit(const DeviceFacts& facts, const DecodeP
 std::optional<std::string> fusion_misfit(const DeviceFacts& facts, const DecodeProblem& p, const DecodeVariant& v) {
   if (v.fusion == Fusion::kNone) return std::nullopt;
   const std::int64_t groups = std::int64_t{p.max_batch} * p.num_kv_heads;
-  if (v.schedule != Schedule::kStatic && groups > CLSINK_MAX_PROLOGUE_GROUPS) {
-    return fmt::format("{} groups, a prologue schedules at most {}", groups, CLSINK_MAX_PROLOGUE_GROUPS);
+  if (v.schedule == Schedule::kWorklist && p.routing.enabled && groups > CLSINK_MAX_PROLOGUE_GROUPS) {
+    return fmt::format("{} groups, a prologue routes at most {}", groups, CLSINK_MAX_PROLOGUE_GROUPS);
   }
   if (v.fusion == Fusion::kPrologue) {
     if (v.schedule == Schedule::kStatic && !p.routing.enabled) return "nothing runs before decode that a prologue could do";

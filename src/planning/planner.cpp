@@ -41,7 +41,7 @@ void lay_out_workspace(DecodePlan& plan) {
   const DecodeProblem& p = plan.problem;
   LaunchSpec& launch = plan.launch;
   const std::int64_t groups = std::int64_t{p.max_batch} * p.num_kv_heads;
-  const bool worklist = plan.variant.schedule != Schedule::kStatic;
+  const bool worklist = plan.variant.schedule == Schedule::kWorklist;
   std::int64_t slots = 0;
   if (worklist) {
     slots = 2 * std::int64_t{launch.workers};
@@ -65,7 +65,7 @@ void spread_work(DecodePlan& plan, const DeviceFacts& facts) {
   const std::int64_t groups = std::int64_t{p.max_batch} * p.num_kv_heads, tiles = max_tiles(p, plan.variant);
   const std::int64_t limit = plan.variant.fusion == Fusion::kSingle ? CLSINK_ARRIVAL_MASK : kMaxWorkers;
   const std::int64_t wanted = std::min(std::int64_t{std::max(facts.compute_units, 1)} * launch.tuning.workers_per_cu, limit);
-  if (plan.variant.schedule != Schedule::kStatic) {
+  if (plan.variant.schedule == Schedule::kWorklist) {
     launch.splits = 1;
     launch.workers = static_cast<std::int32_t>(std::min(ceil_div(groups * tiles, launch.tuning.min_tiles), wanted));
   } else {
@@ -139,7 +139,7 @@ std::size_t work_groups(const DecodePlan& plan, Kernel kernel, std::int32_t batc
     case Kernel::kSchedule:
       return 1;
     case Kernel::kDecode:
-      return plan.variant.schedule != Schedule::kStatic ? static_cast<std::size_t>(plan.launch.workers)
+      return plan.variant.schedule == Schedule::kWorklist ? static_cast<std::size_t>(plan.launch.workers)
                                                           : groups * static_cast<std::size_t>(plan.launch.splits);
     case Kernel::kCombine:
       return groups * static_cast<std::size_t>(p.group_size());
