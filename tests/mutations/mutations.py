@@ -24,7 +24,7 @@ CPU = "cpu schedule={} fusion={} wg=1 tile_kv=16 vec=8 stages=1"
 ROUTED = "f32 hq=6 hkv=2 d=32 b=3 kv=200 route={} near={} | {} @ lens=200,57,16 seed=3 data=sink tau={}"
 DENSE = "f32 hq=6 hkv=2 d=32 b=3 kv=200 {}| {} @ lens=200,57,16 seed=3 data={} {}"
 # More groups than work-items, so that they work out token ranges for each other.
-RACES_OF_MANY = "f32 hq=33 hkv=33 d=32 b=1 kv=8 {}| simt schedule=worklist fusion=prologue wg=32 tile_kv=8 vec=4 stages=1 @ lens=8 seed=3 data=random"
+RACES_OF_MANY = "f32 hq=33 hkv=33 d=32 b=1 kv=8 route=mean | simt schedule=worklist fusion=prologue wg=32 tile_kv=8 vec=4 stages=1 @ lens=8 seed=3 data=random"
 RACES = "f32 hq=2 hkv=1 d=32 b=3 kv=40 route=mean near=1,8 | {} | workers_per_cu=3 min_tiles=1 @ lens=40,25,0 seed=3 data=random tau=2"
 
 
@@ -44,7 +44,7 @@ def routed(variant, policy, tau="0.4", near="1,16", fusion="none"):
 
 # One group with more partials than are merged at once.
 def many_partials(fusion):
-    problem = "f32 hq=3 hkv=1 d=32 b=1 kv=2000 | {} | workers_per_cu=60 min_tiles=1 @ lens=2000 seed=3 data=random scale=4"
+    problem = "f32 hq=8 hkv=1 d=32 b=1 kv=2000 | {} | workers_per_cu=60 min_tiles=1 @ lens=2000 seed=3 data=random scale=4"
     return both_schedules(problem.replace("{}", "{VARIANT}"), CPU, fusion)
 
 
@@ -98,11 +98,9 @@ MUTATIONS = [
     barrier("before the lanes are merged (combine)", "merge.clh", "  group_barrier(CLK_LOCAL_MEM_FENCE);\n  const int heads = unfinished"),
     barrier("before the sums are finished (prologue)", "routing.clh",
             "  group_barrier(CLK_LOCAL_MEM_FENCE);\n  for (int i = lid; i < heads; i += WG) {\n", RACES.format(SIMT.format("static", "prologue"))),
-    barrier("before the token ranges are read (prologue)", "prologue.clh", GROUP_FENCE + "  }\n#else\n",
+    barrier("before the token ranges are read (prologue)", "prologue.clh", GROUP_FENCE + "  }\n}\n",
             RACES.format(SIMT.format("static", "prologue"))),
-    barrier("before the next groups are scored (prologue)", "prologue.clh", GROUP_FENCE + "  }\n#else\n", RACES_OF_MANY.format("route=mean ")),
-    barrier("before dense token ranges are read (prologue)", "prologue.clh", "  group_barrier(CLK_LOCAL_MEM_FENCE);\n#endif\n",
-            RACES_OF_MANY.format("")),
+    barrier("before the next groups are scored (prologue)", "prologue.clh", GROUP_FENCE + "  }\n}\n", RACES_OF_MANY),
 
     # the rescaling of what was accumulated
     Mutation("accumulator not rescaled (simt)", "engines/simt.clh", "e->acc[j] *= e->rescale[row * GROUP_SIZE + j];",
@@ -139,8 +137,8 @@ MUTATIONS = [
              "for (int i = 0; i < TILE_KV - 1; ++i) {\n        const __global char *line", dense(CPU)),
     Mutation("the last, partial tile lost", "token_set.clh", "const int last_stop = CEIL_DIV(r.kv_len, tile_kv);",
              "const int last_stop = r.kv_len / tile_kv;", dense(CPU)),
-    Mutation("a share begins one tile late", "share.clh", "return (int)(quotient * (uint)index + remainder * (uint)index / n);",
-             "return min((int)(quotient * (uint)index + remainder * (uint)index / n) + (index > 0), count);", dense(CPU)),
+    Mutation("a share's last tile lost", "share.clh", "share_begin(count, splits, split + 1) - tile);",
+             "share_begin(count, splits, split + 1) - tile - 1);", dense(CPU)),
 
     # heads of the group
     Mutation("output to the wrong head (decode)", "decode.cl", "softmax_inverse(ml.y), out_row(args, out, sequence, q_head + j)",
@@ -178,12 +176,12 @@ MUTATIONS = [
     # stages that share a launch; all workspaces are poisoned beforehand, the counters of arrivals too
     Mutation("scores of another group (prologue)", "prologue.clh", "scores + lid * GROUP_SIZE * SCORE_FLOATS, reports", "scores, reports",
              routed(SIMT, "mean", fusion="prologue")),
-    Mutation("token ranges of another group (prologue)", "prologue.clh", "ranges[i] = dense_ranges(source, first + i);",
-             "ranges[i] = dense_ranges(source, first);", dense(CPU, fusion="prologue")),
+    Mutation("token ranges of another group (prologue)", "share.clh", "in_prologue[WORKLIST ? group : 0]", "in_prologue[0]",
+             routed(CPU, "mean", fusion="prologue")),
     Mutation("token ranges not left to combine (prologue)", "decode.cl",
              "ranges_in(&args, workspace)[worker] = prologue_ranges[0];", "(void)0;", routed(CPU, "mean", fusion="prologue")),
-    Mutation("no statistics (prologue)", "decode.cl", "groups ? 1 : 0, prologue_ranges, prologue_scores, worker < groups",
-             "groups ? 1 : 0, prologue_ranges, prologue_scores, 0", routed(CPU, "mean", fusion="prologue")),
+    Mutation("no statistics (prologue)", "decode.cl", "prologue_ranges, prologue_scores, reports);",
+             "prologue_ranges, prologue_scores, 0);", routed(CPU, "mean", fusion="prologue")),
     Mutation("slots not left to combine (prologue)", "decode.cl", "write_slots(&source, &list);", "(void)0;",
              dense(CPU, fusion="prologue")),
     Mutation("slots of another group (prologue)", "work_list.clh", "int tile = run_begin(list, lid);",
