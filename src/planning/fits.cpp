@@ -50,7 +50,7 @@ std::int64_t simt_local_bytes(const DecodeProblem& p, const DecodeVariant& v) {
 // The ring of every warp, and the warps' maxima and sums: engines/nv_mma.clh.
 std::int64_t nv_mma_local_bytes(const DecodeProblem& p, const DecodeVariant& v) {
   const std::int64_t warps = v.wg / 32, row_bytes = ((p.head_dim / 8) | 1) * std::int64_t{16};
-  return warps * (v.stages * kNvMmaSlice * row_bytes + p.group_size() * std::int64_t{8});
+  return warps * (std::int64_t{v.stages} * kNvMmaSlice * row_bytes + p.group_size() * std::int64_t{8});
 }
 
 std::int64_t engine_local_bytes(const DecodeProblem& p, const DecodeVariant& v) {
