@@ -10,8 +10,7 @@ namespace {
 
 constexpr Named<Engine> kEngines[] = {{Engine::kSimt, "simt"}, {Engine::kCpu, "cpu"}, {Engine::kNvMma, "nv_mma"}};
 constexpr Named<Schedule> kSchedules[] = {{Schedule::kStatic, "static"}, {Schedule::kWorklist, "worklist"}};
-constexpr Named<Fusion> kFusions[] = {
-    {Fusion::kNone, "none"}, {Fusion::kPrologue, "prologue"}, {Fusion::kSingle, "single"}};
+constexpr Named<Fusion> kFusions[] = {{Fusion::kNone, "none"}, {Fusion::kPrologue, "prologue"}, {Fusion::kSingle, "single"}};
 constexpr Named<MatchLevel> kMatchLevels[] = {{MatchLevel::kForced, "forced"},
                                               {MatchLevel::kDevice, "device"},
                                               {MatchLevel::kFamily, "family"},

@@ -17,10 +17,10 @@ constexpr std::int64_t kSimtMaxLocalBytes = 32 * 1024;
 // Private accumulators of one work-item; beyond this every GPU compiler spills.
 constexpr std::int32_t kSimtMaxFloats = 192;
 
-constexpr std::int32_t kNvFenceMinCapability = 70;    // fence.acq_rel
-constexpr std::int32_t kNvMmaSlice = 16;              // tokens that a warp takes at once
-constexpr std::int32_t kNvMmaMinCapability = 80;      // asynchronous copies, bf16
-constexpr std::int32_t kNvMmaMaxAccumulators = 64;    // tensor-core tiles of a warp; beyond, 255 registers do not suffice
+constexpr std::int32_t kNvFenceMinCapability = 70;  // fence.acq_rel
+constexpr std::int32_t kNvMmaSlice = 16;            // tokens that a warp takes at once
+constexpr std::int32_t kNvMmaMinCapability = 80;    // asynchronous copies, bf16
+constexpr std::int32_t kNvMmaMaxAccumulators = 64;  // tensor-core tiles of a warp; beyond, 255 registers do not suffice
 
 std::int32_t ceil_div(std::int32_t a, std::int32_t b) { return (a + b - 1) / b; }
 
@@ -116,7 +116,8 @@ std::optional<std::string> nv_mma_misfit(const DeviceFacts& facts, const DecodeP
   if (p.q_dtype != p.kv_dtype) return "nv_mma needs q of the caches' type";
   if (p.head_dim % 16 != 0) return fmt::format("head_dim is {}, nv_mma needs a multiple of 16", p.head_dim);
   if (v.vec != 8) return fmt::format("vec is {}, nv_mma has 8", v.vec);
-  if (v.wg % 32 != 0 || v.wg > kSimtMaxWg) return fmt::format("wg is {}, nv_mma has multiples of 32 up to {}", v.wg, kSimtMaxWg);
+  if (v.wg % 32 != 0 || v.wg > kSimtMaxWg)
+    return fmt::format("wg is {}, nv_mma has multiples of 32 up to {}", v.wg, kSimtMaxWg);
   if (v.tile_kv % (v.wg / 2) != 0) {
     return fmt::format("tile_kv is {}, must be a multiple of {}: 16 tokens for each warp", v.tile_kv, v.wg / 2);
   }

@@ -38,6 +38,8 @@ std::vector<clsink::DeviceFacts> invented_devices() {
   devices[2].version = "OpenCL 2.0";
   devices[1].device_scope_fence = devices[2].device_scope_fence = true;
   devices[3].version = "OpenCL 3.0";
+  devices[3].vendor = "NVIDIA Corporation";
+  devices[3].platform = "NVIDIA CUDA";
   devices[3].nv_compute_capability = 80;
   devices[3].local_mem_bytes = 48 << 10;
   return devices;

@@ -16,7 +16,8 @@ TREE = {
     "src/ocl/queue.cpp": "#include <CL/opencl.hpp>\n#include <clsink/error.hpp>\n",
     "cl_kernels/dtype.clh": "typedef half storage_0;  // of nvidia\n",
     "cl_kernels/portability.clh": "#pragma OPENCL EXTENSION cl_khr_fp16 : enable\n",
-    "cl_kernels/decode.cl": "__kernel void decode() {}  // half of it, on Intel's\n",
+    "cl_kernels/nv_ptx.clh": '#define PTX_WAIT __asm__("nanosleep.u32 1;")\n',
+    "cl_kernels/decode.cl": '#include "engines/nv_mma.clh"\n__kernel void decode() {}  // half of it, on Intel\'s\n',
 }
 BROKEN = {
     "public header with OpenCL": ("include/clsink/types.hpp", "#include <CL/cl.h>\n"),
@@ -30,6 +31,7 @@ BROKEN = {
     "folder without rule": ("src/helpers/x.cpp", "\n"),
     "tests include bench": ("tests/x.cpp", '#include "bench/x.hpp"\n'),
     "vendor name in a kernel": ("cl_kernels/decode.cl", "void nvidia_trick();\n"),
+    "assembly in a kernel": ("cl_kernels/decode.cl", 'void f() { __asm__("exit;"); }\n'),
     "extension in a kernel": ("cl_kernels/decode.cl", "#pragma OPENCL EXTENSION cl_khr_fp16 : enable\n"),
     "built-in in a kernel": ("cl_kernels/decode.cl", "int x = __builtin_ctz(1);\n"),
     "storage type in a kernel": ("cl_kernels/decode.cl", "float x(__global half *p) { return vload_half(0, p); }\n"),

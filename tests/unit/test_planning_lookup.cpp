@@ -218,7 +218,9 @@ TEST(BuiltinRows, EnginesForTheirDevices) {
     for (const char* text : {kProblem, "f16 hq=32 hkv=8 d=128 b=1 kv=4096", "bf16 hq=32 hkv=8 d=128 b=64 kv=32768 route=mean",
                              "f16 hq=16 hkv=2 d=64 b=8 kv=1000 page=16", "f16 hq=8 hkv=1 d=256 b=1 kv=131072 route=mask"}) {
       const DecodePlan plan = make_plan(facts, parse_problem(text), builtin_tuning_db());
-      EXPECT_STREQ(to_string(plan.variant.engine), facts.is_cpu ? "cpu" : tensor_cores ? "nv_mma" : "simt")
+      EXPECT_STREQ(to_string(plan.variant.engine), facts.is_cpu   ? "cpu"
+                                                   : tensor_cores ? "nv_mma"
+                                                                  : "simt")
           << facts.name << ": " << text;
       EXPECT_FALSE(plan.match_reason.empty());
     }
