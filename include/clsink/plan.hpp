@@ -11,8 +11,8 @@
 namespace clsink {
 
 enum class Engine : std::uint8_t {
-  kSimt,  ///< any GPU: work-groups of up to 256 work-items, local memory, no sub-groups
-  kCpu,   ///< one work-item per worker, wide vectors, no barriers
+  kSimt,   ///< any GPU: work-groups of up to 256 work-items, local memory, no sub-groups
+  kCpu,    ///< one work-item per worker, wide vectors, no barriers
   kNvMma,  ///< NVIDIA tensor cores (compute capability 8.0 and up), 16-bit q and caches
 };
 
@@ -68,13 +68,13 @@ struct LaunchSpec {
   std::int32_t splits = 1;              ///< workers of a group (static schedule), else 1
   std::int64_t group_offset = 0;        ///< token ranges of every group (routing only)
   std::int64_t slot_offset = 0;         ///< which partials are whose (worklist only)
-  std::int64_t share_offset = 0;       ///< every worker's share of the tiles (worklist only)
+  std::int64_t share_offset = 0;        ///< every worker's share of the tiles (worklist only)
   std::int64_t partial_ml_offset = 0;   ///< running maximum and sum of every partial
   std::int64_t partial_acc_offset = 0;  ///< accumulators of every partial
   friend bool operator==(const LaunchSpec& a, const LaunchSpec& b) {
     return a.tuning == b.tuning && a.workers == b.workers && a.splits == b.splits && a.group_offset == b.group_offset &&
-           a.slot_offset == b.slot_offset && a.share_offset == b.share_offset &&
-           a.partial_ml_offset == b.partial_ml_offset && a.partial_acc_offset == b.partial_acc_offset;
+           a.slot_offset == b.slot_offset && a.share_offset == b.share_offset && a.partial_ml_offset == b.partial_ml_offset &&
+           a.partial_acc_offset == b.partial_acc_offset;
   }
 };
 
