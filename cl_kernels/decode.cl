@@ -31,18 +31,19 @@
 static inline void write_heads(const decode_args *args, const engine_state *engine, int group, int first_head, int whole,
                                int slot, __global char *workspace, __global char *out, __global char *lse) {
   const int sequence = group / args->num_kv_heads, q_head = group % args->num_kv_heads * GROUP_SIZE;
-  const int heads = min(ENGINE_HEADS, GROUP_SIZE - first_head);
-  for (int i = (int)get_local_id(0); i < heads * HEAD_DIM; i += WG) {
-    const int j = first_head + i / HEAD_DIM, d = i % HEAD_DIM;
-    const float value = engine_channel(engine, j, d);
+  const int lid = (int)get_local_id(0);
+  for (int j = first_head; j < min(first_head + ENGINE_HEADS, GROUP_SIZE); ++j) {
+    const float2 ml = engine_ml(engine, j);
     if (whole) {
-      const float2 ml = engine_ml(engine, j);
-      store_out(value * softmax_inverse(ml.y), out_row(args, out, sequence, q_head + j) + d);
-      if (d == 0) write_lse(args, lse, sequence, q_head + j, ml.x, ml.y);
+      const float inverse = softmax_inverse(ml.y);
+      __global out_t *row = out_row(args, out, sequence, q_head + j);
+      for (int d = lid; d < HEAD_DIM; d += WG) store_out(engine_channel(engine, j, d) * inverse, row + d);
+      if (lid == 0) write_lse(args, lse, sequence, q_head + j, ml.x, ml.y);
     } else {
       const long row = (long)slot * GROUP_SIZE + j;
-      partial_acc_in(args, workspace)[row * HEAD_DIM + d] = value;
-      if (d == 0) partial_ml_in(args, workspace)[row] = engine_ml(engine, j);
+      __global float *acc = partial_acc_in(args, workspace) + row * HEAD_DIM;
+      for (int d = lid; d < HEAD_DIM; d += WG) acc[d] = engine_channel(engine, j, d);
+      if (lid == 0) partial_ml_in(args, workspace)[row] = ml;
     }
   }
 }

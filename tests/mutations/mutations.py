@@ -141,8 +141,8 @@ MUTATIONS = [
              "share_begin(count, splits, split + 1) - tile - 1);", dense(CPU)),
 
     # heads of the group
-    Mutation("output to the wrong head (decode)", "decode.cl", "softmax_inverse(ml.y), out_row(args, out, sequence, q_head + j)",
-             "softmax_inverse(ml.y), out_row(args, out, sequence, q_head + GROUP_SIZE - 1 - j)", dense(CPU) + dense(SIMT)),
+    Mutation("output to the wrong head (decode)", "decode.cl", "__global out_t *row = out_row(args, out, sequence, q_head + j);",
+             "__global out_t *row = out_row(args, out, sequence, q_head + GROUP_SIZE - 1 - j);", dense(CPU) + dense(SIMT)),
     Mutation("partial of the wrong head (decode)", "decode.cl", "const long row = (long)slot * GROUP_SIZE + j;",
              "const long row = (long)slot * GROUP_SIZE + GROUP_SIZE - 1 - j;", dense(CPU)),
     Mutation("query of the wrong head (simt)", "engines/simt.clh", "vstore8(load_q8(q + j * q_head_stride + d)",
