@@ -57,7 +57,7 @@ __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void decode(
     const __global char *restrict head_mask, const __global char *restrict tau_offsets, __global char *restrict statistics,
 #endif
     const decode_args args) {
-  const int worker = (int)get_group_id(0), groups = num_groups_of(&args), lid = (int)get_local_id(0);
+  const int worker = (int)get_group_id(0), groups = num_groups_of(&args);
   group_source source = source_of(&args, kv_len, anchor, workspace, status_of(&args, status));
   ENGINE_LOCAL_MEMORY
 #if FUSION == 2
@@ -86,7 +86,7 @@ __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void decode(
   }
 #else
 #if RANGES_IN_PROLOGUE
-  if (FUSION == 1 && worker < groups && lid == 0) ranges_in(&args, workspace)[worker] = prologue_ranges[0];  // for combine
+  if (FUSION == 1 && worker < groups && get_local_id(0) == 0) ranges_in(&args, workspace)[worker] = prologue_ranges[0];  // for combine
 #endif
   if (groups > 0) share = static_share(&source, worker);
 #endif
@@ -109,7 +109,7 @@ __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void decode(
                                  (long)kv_head * GROUP_SIZE * args.q.head;
 #if FUSION == 2
     volatile __global int *arrivals = arrivals_of(&args, workspace, group);
-    const int found_arrivals = lid == 0 ? *arrivals : 0;
+    const int found_arrivals = get_local_id(0) == 0 ? *arrivals : 0;
 #endif
     engine_begin(&engine, q_rows, args.q.head, args.scale * LOG2_E);
     for (int last = 0; last < 2; ++last) {  // one call, so that the engine is compiled once
@@ -123,19 +123,18 @@ __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void decode(
       write_heads(&args, &engine, group, first_head, whole, slot, workspace, out, lse);
     }
 #if FUSION == 2
-    if (!whole) {
+    // Everyone walks through the merge, most with nothing to do: beside barriers that only some work-groups reach, PoCL 3.1
+    // loses what a segment accumulated.
 #if WORKLIST
-      const int list_begin = share_begin(list.total, list.sharing, worker) + share.num_tiles - remaining - begin;
-      const group_slots slots = make_slots(list_slots(list.total, list.sharing, list_begin, list_begin + tiles.count));
+    const int list_begin = share_begin(list.total, list.sharing, worker) + share.num_tiles - remaining - begin;
+    const group_slots slots = make_slots(list_slots(list.total, list.sharing, list_begin, list_begin + tiles.count));
 #else
-      const group_slots slots = make_slots(static_slots(&source, group));
+    const group_slots slots = make_slots(static_slots(&source, group));
 #endif
-      if (arrives_last(arrivals, args.step_tag, found_arrivals, slots.count, &is_last)) {
-        for (int first_head = 0; first_head < GROUP_SIZE; first_head += MERGE_HEADS) {
-          merge_heads(&args, workspace, slots, group, first_head, 1, out, lse, merge_ml, merge_l, merge_acc);
-          group_barrier(CLK_LOCAL_MEM_FENCE);
-        }
-      }
+    const int merges = arrives_last(arrivals, args.step_tag, found_arrivals, whole ? 0 : slots.count, &is_last);
+    for (int first_head = 0; first_head < GROUP_SIZE; first_head += MERGE_HEADS) {
+      merge_heads(&args, workspace, slots, group, first_head, merges, out, lse, merge_ml, merge_l, merge_acc);
+      group_barrier(CLK_LOCAL_MEM_FENCE);
     }
 #endif
     remaining -= end - begin;
@@ -146,7 +145,7 @@ __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void decode(
   const int first_empty = WORKLIST ? (worker == 0 ? 0 : groups) : worker;
   for (int group = first_empty; group < groups; group += WORKLIST ? 1 : groups) {
     if (load_tile_count(&source, group) > 0) continue;
-    for (int i = lid; i < GROUP_SIZE * HEAD_DIM; i += WG) {
+    for (int i = (int)get_local_id(0); i < GROUP_SIZE * HEAD_DIM; i += WG) {
       const int sequence = group / args.num_kv_heads, q_head = group % args.num_kv_heads * GROUP_SIZE + i / HEAD_DIM;
       store_out(0.0f, out_row(&args, out, sequence, q_head) + i % HEAD_DIM);
       if (i % HEAD_DIM == 0) write_lse(&args, lse, sequence, q_head, NO_MAXIMUM, 0.0f);
