@@ -6,6 +6,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "cli/bench_load.hpp"
 #include "cli/commands.hpp"
 #include "cli/traffic.hpp"
 #include "harness/opencl_device.hpp"
@@ -40,7 +41,7 @@ nlohmann::json to_json(const Context& context, const DecodePlan& plan, const std
           {"splits", plan.launch.splits},
           {"launches", launches_of(context, plan)},
           {"workspace_bytes", plan.workspace_bytes},
-          {"dense_step_bytes", bytes_to_read(plan.problem, {})}};
+          {"dense_step_bytes", bytes_to_read(plan.problem, make_load(plan.problem, 0, Pattern::kSpread, 1))}};
 }
 
 void print_plan(const nlohmann::json& plan) {

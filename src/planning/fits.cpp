@@ -20,7 +20,7 @@ constexpr std::int32_t kSimtMaxFloats = 192;
 constexpr std::int32_t kNvFenceMinCapability = 70;  // fence.acq_rel
 constexpr std::int32_t kNvMmaSlice = 16;            // tokens that a warp takes at once
 constexpr std::int32_t kNvMmaMinCapability = 80;    // asynchronous copies, bf16
-constexpr std::int32_t kNvMmaMaxAccumulators = 64;  // tensor-core tiles of a warp; beyond, 255 registers do not suffice
+constexpr std::int32_t kNvMmaMaxAccumulators = 48;  // tensor-core tiles of a warp; with 64 ptxas spills
 
 std::int32_t ceil_div(std::int32_t a, std::int32_t b) { return (a + b - 1) / b; }
 
