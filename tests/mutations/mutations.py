@@ -54,6 +54,10 @@ WINDOW = "keep=0,37 "
 SINKS = "keep=4,37 "
 
 
+# So many groups that are cut in two that their workers never arrive in order.
+CROWD = "f32 hq=12 hkv=12 d=32 b=3 kv=200 | {} | workers_per_cu=36 min_tiles=1 @ lens=200,200,200 seed=3 data=random"
+
+
 class Mutation(NamedTuple):
     name: str
     file: str
@@ -197,7 +201,7 @@ MUTATIONS = [
     Mutation("arrivals of an earlier step count (single)", "arrivals.clh", "atomic_cmpxchg(counter, found, tag);", ";",
              dense(CPU, fusion="single")),
     Mutation("one counter for all groups (single)", "arrivals.clh", "(workspace + args->arrival_offset) + group;",
-             "(workspace + args->arrival_offset);", dense(CPU, fusion="single")),
+             "(workspace + args->arrival_offset);", (CROWD.format(CPU.format("static", "single")),)),
     Mutation("groups without tiles not written (single)", "decode.cl", "store_out(0.0f, out_row(", "if (0) store_out(0.0f, out_row(",
              routed(CPU, "mean", tau="-2", near="0,0", fusion="single")),
     Mutation("lse of groups without tiles not written (single)", "decode.cl",
