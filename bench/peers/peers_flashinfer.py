@@ -80,7 +80,7 @@ class Step:
 
     def __init__(self, library: ctypes.CDLL, kernel: int, inputs: Inputs) -> None:
         shape, caches = inputs.shape, inputs.caches
-        self.library, self.handle = library, None
+        self.kernels, self.handle = library, None
         table = None if caches.page_table is None else caches.page_table.cpu().contiguous()
         self.handle = library.fi_create(kernel, shape.batch, shape.kv_heads, shape.group, caches.kv_len, caches.page,
                                         None if table is None else table.data_ptr())
@@ -89,12 +89,12 @@ class Step:
 
     def __del__(self) -> None:
         if self.handle:
-            self.library.fi_destroy(self.handle)
+            self.kernels.fi_destroy(self.handle)
 
     def run(self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
         pointers = (tensor.data_ptr() for tensor in (q, k, v, out))
-        if self.library.fi_run(self.handle, *pointers, torch.cuda.current_stream().cuda_stream):
-            raise RuntimeError(self.library.fi_last_error().decode())
+        if self.kernels.fi_run(self.handle, *pointers, torch.cuda.current_stream().cuda_stream):
+            raise RuntimeError(self.kernels.fi_last_error().decode())
         return out
 
 
