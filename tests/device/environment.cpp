@@ -2,6 +2,7 @@
 #include "environment.hpp"
 
 #include <cstdlib>
+#include <cstring>
 #include <exception>
 #include <set>
 #include <sstream>
@@ -29,6 +30,15 @@ const OpenClDevice& test_device() {
 Context& test_context() {
   static Context context(test_device().context(), test_device().device());
   return context;
+}
+
+cl::CommandQueue test_queue(bool in_order) {
+  const auto supported = test_device().device.getInfo<CL_DEVICE_QUEUE_PROPERTIES>();
+  return test_device().queue(in_order ? 0 : supported & CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE);
+}
+
+bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
 }
 
 testing::AssertionResult passes(const Case& c, const Inputs& inputs, const ReferenceResult& reference) {
@@ -95,6 +105,22 @@ Fixture::Fixture(const Case& of, Context& with)
       reference(reference_decode(c.problem, step_of(c), reference_inputs(c.problem, inputs))),
       plan(prepared(context, c)),
       on_device(test_device(), plan, c, inputs) {}
+
+void Fixture::enqueue_after(cl::CommandQueue& queue, cl::Event& last) {
+  std::vector<cl_event> wait_for;
+  if (last() != nullptr) wait_for.push_back(last());
+  cl_event done = nullptr;
+  context.enqueue(queue(), plan, on_device.buffers, on_device.step, wait_for, &done);
+  last = cl::Event(done);
+}
+
+std::vector<std::pair<std::string, cl::Event>> Fixture::enqueue_profiled(cl::CommandQueue& queue) {
+  std::vector<Context::StageEvent> stages;
+  context.enqueue_profiled(queue(), plan, on_device.buffers, on_device.step, stages);
+  std::vector<std::pair<std::string, cl::Event>> kernels;
+  for (const Context::StageEvent& stage : stages) kernels.emplace_back(stage.stage, cl::Event(stage.event));
+  return kernels;
+}
 
 Readback Fixture::run(cl::CommandQueue& queue) {
   on_device.reset(queue);

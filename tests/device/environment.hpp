@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "harness/device_case.hpp"
@@ -14,6 +15,11 @@ namespace clsink::harness {
 
 const OpenClDevice& test_device();
 Context& test_context();
+
+/// Out-of-order if asked and if the device has such queues.
+cl::CommandQueue test_queue(bool in_order);
+
+bool same_bits(const std::vector<float>& a, const std::vector<float>& b);
 
 /// Success, or all failures of the case and the command that repeats it.
 testing::AssertionResult passes(const Case& c);
@@ -39,6 +45,10 @@ struct Fixture {
   explicit Fixture(const Case& c, Context& context = test_context());
 
   void enqueue(cl::CommandQueue& queue) { context.enqueue(queue(), plan, on_device.buffers, on_device.step); }
+  /// Behind `last`, if there is one, which becomes this step's event.
+  void enqueue_after(cl::CommandQueue& queue, cl::Event& last);
+  /// Enqueues on a profiling queue; the kernels by name with their events.
+  std::vector<std::pair<std::string, cl::Event>> enqueue_profiled(cl::CommandQueue& queue);
   /// One step on the queue, from poisoned outputs and workspace.
   Readback run(cl::CommandQueue& queue);
   testing::AssertionResult good(const Readback& got) const;

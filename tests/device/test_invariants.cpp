@@ -2,7 +2,6 @@
 // What must not change the answer, without asking the reference what the answer is.
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <limits>
 #include <numeric>
 
@@ -22,10 +21,6 @@ double distance(const std::vector<float>& a, const std::vector<float>& b) {
     norm += double{b[i]} * b[i];
   }
   return std::sqrt(difference / norm);
-}
-
-bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
 }
 
 TEST(Invariants, EveryVariantAndWorkerCountGivesTheSameAnswer) {

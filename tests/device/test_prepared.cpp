@@ -53,7 +53,6 @@ void expect_only_launches(Fixture& fixture, cl::CommandQueue& queue, bool with_e
 }
 
 TEST(Prepared, StepsAreLaunchesAndNothingElse) {
-  const auto out_of_order = test_device().device.getInfo<CL_DEVICE_QUEUE_PROPERTIES>() & CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE;
   for (const Case& text : {dense(), routed()}) {
     for (const Case& c : with_typical_variants(text)) {
       SCOPED_TRACE(to_string(c));
@@ -62,7 +61,7 @@ TEST(Prepared, StepsAreLaunchesAndNothingElse) {
       Fixture first(c), second(shorter);  // one plan; other buffers, lengths and numbers of sequences
       ASSERT_TRUE(first.plan == second.plan);
       for (const bool in_order : {true, false}) {
-        cl::CommandQueue queue = test_device().queue(in_order ? 0 : out_of_order);
+        cl::CommandQueue queue = test_queue(in_order);
         for (const bool with_events : {false, true}) {
           first.on_device.reset(queue);
           for (int turn = 0; turn < 3; ++turn) {

@@ -13,11 +13,6 @@ const char* const kCase = "f16/f16/f32 hq=8 hkv=2 d=64 b=3 kv=700 route=mean nea
 
 Case numbered(int seed) { return parse_case(kCase + std::to_string(seed)); }
 
-cl::CommandQueue out_of_order_queue() {
-  const auto supported = test_device().device.getInfo<CL_DEVICE_QUEUE_PROPERTIES>();
-  return test_device().queue(supported & CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE);
-}
-
 cl_int status_of(const cl::Event& event) { return event.getInfo<CL_EVENT_COMMAND_EXECUTION_STATUS>(); }
 
 TEST(Queues, InOrderStepsShareAWorkspace) {
@@ -35,15 +30,11 @@ TEST(Queues, InOrderStepsShareAWorkspace) {
 TEST(Queues, OutOfOrderStepsChainedByEventsShareAWorkspace) {
   Fixture a(numbered(1)), b(numbered(2));
   b.on_device.buffers.workspace = a.on_device.buffers.workspace;
-  cl::CommandQueue queue = out_of_order_queue();
+  cl::CommandQueue queue = test_queue(false);
   cl::Event last;
   for (int i = 0; i < 20; ++i) {
     Fixture& next = i % 2 == 0 ? a : b;
-    std::vector<cl_event> wait_for;
-    if (last() != nullptr) wait_for.push_back(last());
-    cl_event done = nullptr;
-    next.context.enqueue(queue(), next.plan, next.on_device.buffers, next.on_device.step, wait_for, &done);
-    last = cl::Event(done);
+    next.enqueue_after(queue, last);
   }
   last.wait();
   EXPECT_TRUE(a.good(a.on_device.read(queue)));
@@ -52,7 +43,7 @@ TEST(Queues, OutOfOrderStepsChainedByEventsShareAWorkspace) {
 
 TEST(Queues, OutOfOrderStepsWithTheirOwnWorkspaces) {
   Fixture a(numbered(1)), b(numbered(2));
-  cl::CommandQueue queue = out_of_order_queue();
+  cl::CommandQueue queue = test_queue(false);
   for (int i = 0; i < 10; ++i) {
     a.enqueue(queue);
     b.enqueue(queue);
@@ -66,7 +57,7 @@ TEST(Queues, OutOfOrderStepsWithTheirOwnWorkspaces) {
 TEST(Queues, StepsWaitForTheirEventsWithoutBlockingTheHost) {
   for (const bool in_order : {true, false}) {
     Fixture fixture(numbered(3));
-    cl::CommandQueue queue = in_order ? test_device().queue() : out_of_order_queue();
+    cl::CommandQueue queue = in_order ? test_device().queue() : test_queue(false);
     fixture.on_device.reset(queue);
     cl::UserEvent gate(test_device().context);
     cl_event raw = nullptr;
@@ -85,15 +76,13 @@ TEST(Queues, ProfiledStagesAreInOrder) {
   Fixture fixture(numbered(4));
   cl::CommandQueue queue = test_device().queue(CL_QUEUE_PROFILING_ENABLE);
   fixture.on_device.reset(queue);
-  std::vector<Context::StageEvent> stages;
-  fixture.context.enqueue_profiled(queue(), fixture.plan, fixture.on_device.buffers, fixture.on_device.step, stages);
+  const auto kernels = fixture.enqueue_profiled(queue);
   EXPECT_TRUE(fixture.good(fixture.on_device.read(queue)));
   std::vector<std::string> names;
   cl_ulong last_end = 0;
-  for (const Context::StageEvent& stage : stages) {
-    const cl::Event event(stage.event);
-    names.push_back(stage.stage);
-    EXPECT_GE(event.getProfilingInfo<CL_PROFILING_COMMAND_START>(), last_end) << stage.stage;
+  for (const auto& [name, event] : kernels) {
+    names.push_back(name);
+    EXPECT_GE(event.getProfilingInfo<CL_PROFILING_COMMAND_START>(), last_end) << name;
     last_end = event.getProfilingInfo<CL_PROFILING_COMMAND_END>();
   }
   EXPECT_EQ(std::count(names.begin(), names.end(), "decode"), 1);
@@ -108,7 +97,7 @@ TEST(Queues, ThreadsShareAContext) {
     threads.emplace_back([id, &failures] {
       try {
         Fixture fixture(numbered(id));
-        cl::CommandQueue queue = id % 2 == 0 ? test_device().queue() : out_of_order_queue();
+        cl::CommandQueue queue = id % 2 == 0 ? test_device().queue() : test_queue(false);
         for (int i = 0; i < 10; ++i) {
           const testing::AssertionResult result = fixture.good(fixture.run(queue));
           if (!result) failures[id] = result.message();
