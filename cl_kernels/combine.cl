@@ -18,8 +18,8 @@ __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void combine(const __gl
     slots = make_slots(group_slots_in(&args, workspace)[group]);
 #else
     const group_source source = source_of(&args, kv_len, anchor, workspace, status_of(&args, status));
-    slots = make_slots(static_slots(&source, group));
+    slots = make_slots(static_slots(&args, group, load_tile_count(&source, group)));
 #endif
   }
-  merge_heads(&args, workspace, slots, group, j, slots.count != 1, out, lse, merge_ml, merge_l, merge_acc);
+  merge_heads(&args, workspace, slots, group, j, slots.count != 1, out, lse, merge_ml, merge_acc);
 }

@@ -31,19 +31,18 @@
 static inline void write_heads(const decode_args *args, const engine_state *engine, int group, int first_head, int whole,
                                int slot, __global char *workspace, __global char *out, __global char *lse) {
   const int sequence = group / args->num_kv_heads, q_head = group % args->num_kv_heads * GROUP_SIZE;
-  const int lid = (int)get_local_id(0);
-  for (int j = first_head; j < min(first_head + ENGINE_HEADS, GROUP_SIZE); ++j) {
+  const int heads = min(ENGINE_HEADS, GROUP_SIZE - first_head);
+  ROLLED for (int i = (int)get_local_id(0); i < heads * QUADS; i += WG) {
+    const int j = first_head + i / QUADS, quad = i % QUADS;
     const float2 ml = engine_ml(engine, j);
+    const float4 channels = engine_quad(engine, j, 4 * quad);
     if (whole) {
-      const float inverse = softmax_inverse(ml.y);
-      __global out_t *row = out_row(args, out, sequence, q_head + j);
-      for (int d = lid; d < HEAD_DIM; d += WG) store_out(engine_channel(engine, j, d) * inverse, row + d);
-      if (lid == 0) write_lse(args, lse, sequence, q_head + j, ml.x, ml.y);
+      store_quad(channels * softmax_inverse(ml.y), out_row(args, out, sequence, q_head + j) + 4 * quad);
+      if (quad == 0) write_lse(args, lse, sequence, q_head + j, ml.x, ml.y);
     } else {
       const long row = (long)slot * GROUP_SIZE + j;
-      __global float *acc = partial_acc_in(args, workspace) + row * HEAD_DIM;
-      for (int d = lid; d < HEAD_DIM; d += WG) acc[d] = engine_channel(engine, j, d);
-      if (lid == 0) partial_ml_in(args, workspace)[row] = ml;
+      ((__global float4 *)partial_acc_in(args, workspace))[row * QUADS + quad] = channels;
+      if (quad == 0) partial_ml_in(args, workspace)[row] = ml;
     }
   }
 }
@@ -94,7 +93,7 @@ __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void decode(
   // A worker without work runs no turn of the loop. It does not return early: beside a return, PoCL 3.1 compiles loops over
   // work-items wrongly.
   int begin = share.tile, remaining = share.num_tiles;
-  for (int group = share.group; remaining > 0; ++group) {
+  ROLLED for (int group = share.group; remaining > 0; ++group) {
     const token_ranges ranges = load_ranges(&source, group);
     const tile_list tiles = tiles_of(ranges, tile_size(&args));
     if (tiles.count == 0) continue;
@@ -112,13 +111,16 @@ __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void decode(
     const int found_arrivals = get_local_id(0) == 0 ? *arrivals : 0;
 #endif
     engine_begin(&engine, q_rows, args.q.head, args.scale * LOG2_E);
-    for (int last = 0; last < 2; ++last) {  // one call, so that the engine is compiled once
+    ROLLED for (int last = 0; last < 2; ++last) {  // one call, so that the engine is compiled once
       const int range_begin = last ? segment.last_begin : segment.first_begin;
       const int range_end = last ? segment.kv_len : segment.first_end;
       if (range_begin < range_end) engine_run(&engine, &cache, range_begin, range_end, source.status);
     }
+#if FUSION == 2
+    if (!whole && get_local_id(0) == 0) open_arrivals(arrivals, args.step_tag, found_arrivals);
+#endif
     engine_merge(&engine);
-    for (int first_head = 0; first_head < GROUP_SIZE; first_head += ENGINE_HEADS) {
+    ROLLED for (int first_head = 0; first_head < GROUP_SIZE; first_head += ENGINE_HEADS) {
       engine_publish(&engine, first_head);
       write_heads(&args, &engine, group, first_head, whole, slot, workspace, out, lse);
     }
@@ -129,11 +131,11 @@ __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void decode(
     const int list_begin = share_begin(list.total, list.sharing, worker) + share.num_tiles - remaining - begin;
     const group_slots slots = make_slots(list_slots(list.total, list.sharing, list_begin, list_begin + tiles.count));
 #else
-    const group_slots slots = make_slots(static_slots(&source, group));
+    const group_slots slots = make_slots(static_slots(&args, group, tiles.count));
 #endif
-    const int merges = arrives_last(arrivals, args.step_tag, found_arrivals, whole ? 0 : slots.count, &is_last);
-    for (int first_head = 0; first_head < GROUP_SIZE; first_head += MERGE_HEADS) {
-      merge_heads(&args, workspace, slots, group, first_head, merges, out, lse, merge_ml, merge_l, merge_acc);
+    const int merges = arrives_last(arrivals, args.step_tag, whole ? 0 : slots.count, &is_last);
+    ROLLED for (int first_head = 0; first_head < GROUP_SIZE; first_head += MERGE_HEADS) {
+      merge_heads(&args, workspace, slots, group, first_head, merges, out, lse, merge_ml, merge_acc);
       group_barrier(CLK_LOCAL_MEM_FENCE);
     }
 #endif
@@ -142,8 +144,7 @@ __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void decode(
   }
 #if FUSION == 2
   // groups without tiles, at which nobody arrives
-  const int first_empty = WORKLIST ? (worker == 0 ? 0 : groups) : worker;
-  for (int group = first_empty; group < groups; group += WORKLIST ? 1 : groups) {
+  for (int group = worker; group < groups; group += (int)get_num_groups(0)) {
     if (load_tile_count(&source, group) > 0) continue;
     for (int i = (int)get_local_id(0); i < GROUP_SIZE * HEAD_DIM; i += WG) {
       const int sequence = group / args.num_kv_heads, q_head = group % args.num_kv_heads * GROUP_SIZE + i / HEAD_DIM;

@@ -14,13 +14,13 @@ namespace {
 
 constexpr std::int32_t kSimtMaxWg = 256;
 constexpr std::int64_t kSimtMaxLocalBytes = 32 * 1024;
-// Private accumulators of one work-item; beyond this every GPU compiler spills.
-constexpr std::int32_t kSimtMaxFloats = 192;
+// Accumulators and loaded rows of one work-item; beyond this every GPU compiler spills.
+constexpr std::int32_t kMaxPrivateFloats = 192;
 
 constexpr std::int32_t kNvFenceMinCapability = 70;  // fence.acq_rel
 constexpr std::int32_t kNvMmaSlice = 16;            // tokens that a warp takes at once
-constexpr std::int32_t kNvMmaMinCapability = 80;    // asynchronous copies, bf16
-constexpr std::int32_t kNvMmaMaxAccumulators = 48;  // tensor-core tiles of a warp; with 64 ptxas spills
+constexpr std::int32_t kNvMmaMaxWg = 512;           // more warps than registers allow for
+constexpr std::int32_t kNvMmaMinCapability = 80;    // bf16
 
 std::int32_t ceil_div(std::int32_t a, std::int32_t b) { return (a + b - 1) / b; }
 
@@ -47,10 +47,13 @@ std::int64_t simt_local_bytes(const DecodeProblem& p, const DecodeVariant& v) {
   return 4 * floats + std::int64_t{v.tile_kv} * (s.chunks | 1) * v.vec * size_of(p.kv_dtype);
 }
 
-// The ring of every warp, and the warps' maxima and sums: engines/nv_mma.clh.
+// Warps that share a slice, each with a part of the heads: engines/nv_mma.clh.
+std::int32_t nv_mma_head_split(const DecodeProblem& p) { return p.group_size() > 8 && p.head_dim > 128 ? 2 : 1; }
+
+// Accumulators of some heads of every warp, the warps' maxima and sums.
 std::int64_t nv_mma_local_bytes(const DecodeProblem& p, const DecodeVariant& v) {
-  const std::int64_t warps = v.wg / 32, row_bytes = ((p.head_dim / 8) | 1) * std::int64_t{16};
-  return warps * (std::int64_t{v.stages} * kNvMmaSlice * row_bytes + p.group_size() * std::int64_t{8});
+  const std::int64_t heads = std::min(p.group_size(), 4);
+  return v.wg / 32 / nv_mma_head_split(p) * (heads * (p.head_dim + 4) * 4 + p.group_size() * std::int64_t{8});
 }
 
 std::int64_t engine_local_bytes(const DecodeProblem& p, const DecodeVariant& v) {
@@ -79,20 +82,17 @@ std::int64_t fusion_local_bytes(const DecodeProblem& p, const DecodeVariant& v) 
   if (v.fusion == Fusion::kSingle) {
     const std::int32_t pieces = p.head_dim / 8, heads = std::min(std::max(v.wg / pieces, 1), p.group_size());
     const std::int32_t items = v.wg / heads, lanes = items / std::min(items, pieces);
-    bytes += 4 + std::int64_t{heads} * (64 * 8 + lanes * (p.head_dim + 1) * 4);
+    bytes += 4 + std::int64_t{heads} * lanes * (p.head_dim + 2) * 4;
   }
   return bytes;
 }
 
-std::optional<std::string> simt_misfit(const DeviceFacts& facts, const DecodeProblem& p, const DecodeVariant& v) {
+std::optional<std::string> simt_misfit(const DecodeProblem& p, const DecodeVariant& v) {
   if (v.vec != 4 && v.vec != 8) return fmt::format("vec is {}, simt has 4 and 8", v.vec);
   if (v.vec * size_of(p.kv_dtype) > 16) {
     return fmt::format("vec {} of {}-byte elements exceeds a 16-byte load", v.vec, size_of(p.kv_dtype));
   }
   if (v.wg > kSimtMaxWg) return fmt::format("wg is {}, simt has at most {}", v.wg, kSimtMaxWg);
-  if (v.wg > facts.max_work_group_size) {
-    return fmt::format("wg is {}, the device's limit is {}", v.wg, facts.max_work_group_size);
-  }
   if (v.tile_kv % 2 != 0) return fmt::format("tile_kv is {}, must be even", v.tile_kv);
   if (v.wg % v.tile_kv != 0) return fmt::format("tile_kv {} does not divide wg {}", v.tile_kv, v.wg);
   if (p.head_dim / v.vec > v.wg) return fmt::format("a row of {} pieces is longer than wg {}", p.head_dim / v.vec, v.wg);
@@ -100,9 +100,9 @@ std::optional<std::string> simt_misfit(const DeviceFacts& facts, const DecodePro
   const std::int32_t row_steps = ceil_div(v.tile_kv, s.rows), copy_steps = ceil_div(v.tile_kv * s.chunks, v.wg);
   const std::int32_t piece_words = v.vec * size_of(p.kv_dtype) / 4;
   const std::int32_t floats = p.group_size() * (v.vec + s.tokens_each) + (row_steps + copy_steps) * piece_words + row_steps;
-  if (floats > kSimtMaxFloats) {
+  if (floats > kMaxPrivateFloats) {
     return fmt::format("{} floats per work-item (group_size {}, vec {}, tile_kv {}) exceed {} registers", floats,
-                       p.group_size(), v.vec, v.tile_kv, kSimtMaxFloats);
+                       p.group_size(), v.vec, v.tile_kv, kMaxPrivateFloats);
   }
   return std::nullopt;
 }
@@ -116,15 +116,24 @@ std::optional<std::string> nv_mma_misfit(const DeviceFacts& facts, const DecodeP
   if (p.q_dtype != p.kv_dtype) return "nv_mma needs q of the caches' type";
   if (p.head_dim % 16 != 0) return fmt::format("head_dim is {}, nv_mma needs a multiple of 16", p.head_dim);
   if (v.vec != 8) return fmt::format("vec is {}, nv_mma has 8", v.vec);
-  if (v.wg % 32 != 0 || v.wg > kSimtMaxWg)
-    return fmt::format("wg is {}, nv_mma has multiples of 32 up to {}", v.wg, kSimtMaxWg);
-  if (v.tile_kv % (v.wg / 2) != 0) {
-    return fmt::format("tile_kv is {}, must be a multiple of {}: 16 tokens for each warp", v.tile_kv, v.wg / 2);
+  if (v.wg % 32 != 0 || v.wg > kNvMmaMaxWg) {
+    return fmt::format("wg is {}, nv_mma has multiples of 32 up to {}", v.wg, kNvMmaMaxWg);
   }
-  if (v.stages < 2) return fmt::format("stages is {}, nv_mma needs 2", v.stages);
-  const std::int32_t tiles = ceil_div(p.group_size(), 8) * (p.head_dim / 16) * 2;
-  if (tiles > kNvMmaMaxAccumulators) {
-    return fmt::format("group_size {} at head_dim {} takes more registers than a work-item has", p.group_size(), p.head_dim);
+  const std::int32_t head_split = nv_mma_head_split(p);
+  if (v.wg % (32 * head_split) != 0) {
+    return fmt::format("wg is {}, at group_size {} and head_dim {} nv_mma has pairs of warps", v.wg, p.group_size(),
+                       p.head_dim);
+  }
+  const std::int32_t tokens = v.wg / 32 / head_split * kNvMmaSlice;
+  if (v.tile_kv % tokens != 0) {
+    return fmt::format("tile_kv is {}, must be a multiple of {}: {} tokens for each warp", v.tile_kv, tokens, kNvMmaSlice);
+  }
+  if (v.stages > 2) return fmt::format("stages is {}, nv_mma has 1 and 2", v.stages);
+  const std::int32_t head_tiles = ceil_div(p.group_size(), 8) / head_split;
+  const std::int32_t words = head_tiles * p.head_dim * 3 / 8 + v.stages * p.head_dim / 4;  // accumulators and q, rows
+  if (words > kMaxPrivateFloats) {
+    return fmt::format("{} words per work-item (group_size {}, head_dim {}, stages {}) exceed {} registers", words,
+                       p.group_size(), p.head_dim, v.stages, kMaxPrivateFloats);
   }
   return std::nullopt;
 }
@@ -162,7 +171,7 @@ std::optional<std::string> engine_misfit(const DeviceFacts& facts, const DecodeP
   }
   switch (v.engine) {
     case Engine::kSimt:
-      return simt_misfit(facts, p, v);
+      return simt_misfit(p, v);
     case Engine::kCpu:
       return cpu_misfit(facts, v);
     case Engine::kNvMma:
@@ -188,6 +197,9 @@ std::optional<std::string> misfit_reason(const DeviceFacts& facts, const DecodeP
   if (v.wg < 1 || v.tile_kv < 1 || v.vec < 1 || v.stages < 1 || v.tile_kv > 256) {
     return fmt::format("wg {}, tile_kv {} (at most 256), vec {} and stages {} must be positive", v.wg, v.tile_kv, v.vec,
                        v.stages);
+  }
+  if (v.wg > facts.max_work_group_size) {
+    return fmt::format("wg is {}, the device's limit is {}", v.wg, facts.max_work_group_size);
   }
   const std::int64_t tiles = std::int64_t{p.max_batch} * p.num_kv_heads * ceil_div(p.max_kv_len, v.tile_kv);
   if (tiles > INT32_MAX) return fmt::format("{} tiles of {} tokens, the kernels count to {}", tiles, v.tile_kv, INT32_MAX);
@@ -218,8 +230,8 @@ std::vector<DecodeVariant> fitting_variants(const DeviceFacts& facts, const Deco
   for (const std::int32_t tile_kv : {16, 32, 64}) {
     for (const std::int32_t vec : {8, 16}) add(Engine::kCpu, 1, tile_kv, vec);
   }
-  for (const std::int32_t wg : {32, 64, 128}) {
-    for (const std::int32_t stages : {2, 3, 4, 5, 8, 10}) add(Engine::kNvMma, wg, std::max(wg / 2, 32), 8, stages);
+  for (const std::int32_t wg : {64, 128, 256, 384}) {
+    for (const std::int32_t stages : {1, 2}) add(Engine::kNvMma, wg, wg / 2, 8, stages);
   }
   return variants;
 }

@@ -36,7 +36,10 @@ TEST(Fits, WhatFitsHasNoReason) {
   EXPECT_EQ(misfit(smallest_gpu(), kProblem, "simt schedule=worklist fusion=prologue wg=64 tile_kv=8 vec=8 stages=1"), "");
   EXPECT_EQ(misfit(smallest_gpu(), kRouted, "simt schedule=static fusion=prologue wg=64 tile_kv=8 vec=8 stages=1"), "");
   EXPECT_EQ(misfit(pocl_cpu(), kProblem, "cpu schedule=static fusion=single wg=1 tile_kv=16 vec=16 stages=1"), "");
-  EXPECT_EQ(misfit(nvidia_gpu(), kRouted, "nv_mma schedule=worklist fusion=single wg=64 tile_kv=32 vec=8 stages=4"), "");
+  EXPECT_EQ(misfit(nvidia_gpu(), kRouted, "nv_mma schedule=worklist fusion=single wg=64 tile_kv=32 vec=8 stages=2"), "");
+  EXPECT_EQ(misfit(nvidia_gpu(), "f16 hq=16 hkv=1 d=256 b=4 kv=1000",
+                   "nv_mma schedule=worklist fusion=none wg=128 tile_kv=64 vec=8 stages=1"),
+            "");
 }
 
 TEST(Fits, EveryReason) {
@@ -80,27 +83,30 @@ TEST(Fits, EveryReason) {
        "stages is 2, the simt engine has 1"},
       {pocl_cpu(), kProblem, "cpu schedule=static fusion=none wg=1 tile_kv=16 vec=16 stages=3",
        "stages is 3, the cpu engine has 1"},
-      {intel_gpu(), kProblem, "nv_mma schedule=static fusion=none wg=64 tile_kv=32 vec=8 stages=3",
+      {intel_gpu(), kProblem, "nv_mma schedule=static fusion=none wg=64 tile_kv=32 vec=8 stages=2",
        "compute capability 80, this one has 0"},
-      {with_capability(75), kProblem, "nv_mma schedule=static fusion=none wg=64 tile_kv=32 vec=8 stages=3",
+      {with_capability(75), kProblem, "nv_mma schedule=static fusion=none wg=64 tile_kv=32 vec=8 stages=2",
        "compute capability 80, this one has 75"},
-      {nvidia_gpu(), "f32 hq=8 hkv=2 d=64 b=4 kv=1000", "nv_mma schedule=static fusion=none wg=64 tile_kv=32 vec=8 stages=3",
+      {nvidia_gpu(), "f32 hq=8 hkv=2 d=64 b=4 kv=1000", "nv_mma schedule=static fusion=none wg=64 tile_kv=32 vec=8 stages=2",
        "f16 and bf16 caches only"},
       {nvidia_gpu(), "f16/bf16/f32 hq=8 hkv=2 d=64 b=4 kv=1000",
-       "nv_mma schedule=static fusion=none wg=64 tile_kv=32 vec=8 stages=3", "q of the caches' type"},
-      {nvidia_gpu(), "f16 hq=8 hkv=2 d=40 b=4 kv=1000", "nv_mma schedule=static fusion=none wg=64 tile_kv=32 vec=8 stages=3",
+       "nv_mma schedule=static fusion=none wg=64 tile_kv=32 vec=8 stages=2", "q of the caches' type"},
+      {nvidia_gpu(), "f16 hq=8 hkv=2 d=40 b=4 kv=1000", "nv_mma schedule=static fusion=none wg=64 tile_kv=32 vec=8 stages=2",
        "head_dim is 40, nv_mma needs a multiple of 16"},
-      {nvidia_gpu(), kProblem, "nv_mma schedule=static fusion=none wg=64 tile_kv=32 vec=4 stages=3", "vec is 4, nv_mma has 8"},
-      {nvidia_gpu(), kProblem, "nv_mma schedule=static fusion=none wg=48 tile_kv=24 vec=8 stages=3",
+      {nvidia_gpu(), kProblem, "nv_mma schedule=static fusion=none wg=64 tile_kv=32 vec=4 stages=2", "vec is 4, nv_mma has 8"},
+      {nvidia_gpu(), kProblem, "nv_mma schedule=static fusion=none wg=48 tile_kv=24 vec=8 stages=2",
        "wg is 48, nv_mma has multiples of 32"},
-      {nvidia_gpu(), kProblem, "nv_mma schedule=static fusion=none wg=288 tile_kv=144 vec=8 stages=3", "wg is 288"},
-      {nvidia_gpu(), kProblem, "nv_mma schedule=static fusion=none wg=128 tile_kv=32 vec=8 stages=3",
+      {nvidia_gpu(), kProblem, "nv_mma schedule=static fusion=none wg=544 tile_kv=136 vec=8 stages=2",
+       "wg is 544, nv_mma has multiples of 32 up to 512"},
+      {nvidia_gpu(), kProblem, "nv_mma schedule=static fusion=none wg=128 tile_kv=32 vec=8 stages=2",
        "tile_kv is 32, must be a multiple of 64"},
-      {nvidia_gpu(), kProblem, "nv_mma schedule=static fusion=none wg=64 tile_kv=32 vec=8 stages=1",
-       "stages is 1, nv_mma needs 2"},
-      {nvidia_gpu(), "f16 hq=24 hkv=1 d=256 b=4 kv=1000", "nv_mma schedule=static fusion=none wg=32 tile_kv=32 vec=8 stages=2",
-       "more registers than a work-item has"},
-      {nvidia_gpu(), "f16 hq=8 hkv=2 d=256 b=4 kv=1000", "nv_mma schedule=static fusion=none wg=128 tile_kv=64 vec=8 stages=10",
+      {nvidia_gpu(), kProblem, "nv_mma schedule=static fusion=none wg=64 tile_kv=32 vec=8 stages=3",
+       "stages is 3, nv_mma has 1 and 2"},
+      {nvidia_gpu(), "f16 hq=9 hkv=1 d=256 b=4 kv=1000", "nv_mma schedule=static fusion=none wg=96 tile_kv=48 vec=8 stages=1",
+       "wg is 96, at group_size 9 and head_dim 256 nv_mma has pairs of warps"},
+      {nvidia_gpu(), "f16 hq=8 hkv=1 d=256 b=4 kv=1000", "nv_mma schedule=static fusion=none wg=128 tile_kv=64 vec=8 stages=2",
+       "224 words per work-item (group_size 8, head_dim 256, stages 2) exceed 192 registers"},
+      {nvidia_gpu(), "f16 hq=8 hkv=2 d=256 b=4 kv=1000", "nv_mma schedule=static fusion=none wg=512 tile_kv=256 vec=8 stages=1",
        "bytes of local memory, the limit is 49152"},
       {nvidia_gpu(), kProblem, "simt schedule=static fusion=prologue wg=128 tile_kv=32 vec=8 stages=1",
        "nothing runs before decode"},
@@ -131,7 +137,7 @@ TEST(Fits, NumbersOfTheCallersVariantMayBeAnything) {
   } cases[] = {
       {pocl_cpu(), parse_variant("simt schedule=static fusion=single wg=64 tile_kv=16 vec=8 stages=1")},
       {pocl_cpu(), parse_variant("cpu schedule=worklist fusion=single wg=1 tile_kv=16 vec=8 stages=1")},
-      {nvidia_gpu(), parse_variant("nv_mma schedule=worklist fusion=single wg=64 tile_kv=32 vec=8 stages=3")},
+      {nvidia_gpu(), parse_variant("nv_mma schedule=worklist fusion=single wg=64 tile_kv=32 vec=8 stages=2")},
   };
   for (const auto& c : cases) {
     EXPECT_EQ(misfit_reason(c.facts, parse_problem(kProblem), c.variant), std::nullopt) << to_string(c.variant);
@@ -200,7 +206,7 @@ TEST(Fits, FusedKernelsNeedMoreLocalMemory) {
     for (const char* variant : {"simt schedule=static fusion=none wg=128 tile_kv=32 vec=8 stages=1",
                                 "simt schedule=worklist fusion=none wg=64 tile_kv=8 vec=8 stages=1",
                                 "cpu schedule=worklist fusion=none wg=1 tile_kv=16 vec=16 stages=1",
-                                "nv_mma schedule=worklist fusion=none wg=128 tile_kv=64 vec=8 stages=4"}) {
+                                "nv_mma schedule=worklist fusion=none wg=128 tile_kv=64 vec=8 stages=2"}) {
       SCOPED_TRACE(std::string(text) + ", " + variant);
       DecodeVariant v = parse_variant(variant);
       const std::int64_t none = local_bytes(problem, v);
