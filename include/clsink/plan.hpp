@@ -37,7 +37,7 @@ struct DecodeVariant {
   std::int32_t wg = 128;      ///< work-items of a worker
   std::int32_t tile_kv = 32;  ///< tokens of a tile, the smallest piece of work
   std::int32_t vec = 8;       ///< elements that a work-item loads at once
-  std::int32_t stages = 1;    ///< pieces of K and V that are under way by asynchronous copies (nv_mma), else 1
+  std::int32_t stages = 1;    ///< nv_mma: 2 loads the next K and V while it works on one, 1 by turns; others: 1
   friend bool operator==(const DecodeVariant& a, const DecodeVariant& b) {
     return a.engine == b.engine && a.schedule == b.schedule && a.fusion == b.fusion && a.wg == b.wg && a.tile_kv == b.tile_kv &&
            a.vec == b.vec && a.stages == b.stages;
