@@ -74,7 +74,7 @@ __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void decode(
 
   worker_share share = make_share(0, 0, 0);
 #if WORKLIST && FUSION
-  GROUP_LOCAL int sums[WG];
+  GROUP_LOCAL int sums[LIST_SUMS];
   const work_list list = make_work_list(&source, sums);
   share = listed_share(&source, &list, worker);
   if (FUSION == 1 && worker == 0) write_slots(&source, &list);

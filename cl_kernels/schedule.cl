@@ -9,7 +9,7 @@ __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void schedule(const __g
                                                                        __global char *restrict workspace,
                                                                        __global char *restrict status,
                                                                        const decode_args args) {
-  GROUP_LOCAL int sums[WG];
+  GROUP_LOCAL int sums[LIST_SUMS];
   const group_source source = source_of(&args, kv_len, anchor, workspace, status_of(&args, status));
   const work_list list = make_work_list(&source, sums);
   write_slots(&source, &list);

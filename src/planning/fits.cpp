@@ -78,7 +78,7 @@ std::int64_t fusion_local_bytes(const DecodeProblem& p, const DecodeVariant& v) 
     const std::int64_t groups_at_once = worklist ? std::max(v.wg / (2 * p.group_size()), 1) : 1;
     bytes += groups_at_once * p.group_size() * 24 * 4;
   }
-  if (worklist) bytes += 4 * std::int64_t{v.wg};
+  if (worklist) bytes += 4 * std::int64_t{ceil_div(v.wg, 8) * 8};
   if (v.fusion == Fusion::kSingle) {
     const std::int32_t pieces = p.head_dim / 8, heads = std::min(std::max(v.wg / pieces, 1), p.group_size());
     const std::int32_t items = v.wg / heads, lanes = items / std::min(items, pieces);
