@@ -27,22 +27,31 @@
 #error "unknown ENGINE"
 #endif
 
+#define WRITE_HEADS (WG < QUADS ? 1 : WG / QUADS)  // at once
+
 // Writes the heads that the engine has published, as finished outputs or as partials of the slot.
 static inline void write_heads(const decode_args *args, const engine_state *engine, int group, int first_head, int whole,
                                int slot, __global char *workspace, __global char *out, __global char *lse) {
   const int sequence = group / args->num_kv_heads, q_head = group % args->num_kv_heads * GROUP_SIZE;
-  const int heads = min(ENGINE_HEADS, GROUP_SIZE - first_head);
-  ROLLED for (int i = (int)get_local_id(0); i < heads * QUADS; i += WG) {
-    const int j = first_head + i / QUADS, quad = i % QUADS;
-    const float2 ml = engine_ml(engine, j);
-    const float4 channels = engine_quad(engine, j, 4 * quad);
-    if (whole) {
-      store_quad(channels * softmax_inverse(ml.y), out_row(args, out, sequence, q_head + j) + 4 * quad);
-      if (quad == 0) write_lse(args, lse, sequence, q_head + j, ml.x, ml.y);
-    } else {
+  const int lid = (int)get_local_id(0), end = min(first_head + ENGINE_HEADS, GROUP_SIZE);
+  // As many turns for all work-items: PoCL 3.1 may let the first one decide for the others.
+  ROLLED for (int base = first_head; base < end; base += WRITE_HEADS) {
+    const int j = base + lid / QUADS;
+    if (j < end && lid / QUADS < WRITE_HEADS) {
+      const float2 ml = engine_ml(engine, j);
+      const float scale = whole ? softmax_inverse(ml.y) : 1.0f;
       const long row = (long)slot * GROUP_SIZE + j;
-      ((__global float4 *)partial_acc_in(args, workspace))[row * QUADS + quad] = channels;
-      if (quad == 0) partial_ml_in(args, workspace)[row] = ml;
+      __global float4 *acc = (__global float4 *)partial_acc_in(args, workspace) + row * QUADS;
+      for (int quad = lid % QUADS; quad < QUADS; quad += WG) {
+        const float4 channels = engine_quad(engine, j, 4 * quad);
+        if (whole) {
+          store_quad(channels * scale, out_row(args, out, sequence, q_head + j) + 4 * quad);
+        } else {
+          acc[quad] = channels;
+        }
+      }
+      if (lid % QUADS == 0 && whole) write_lse(args, lse, sequence, q_head + j, ml.x, ml.y);
+      if (lid % QUADS == 0 && !whole) partial_ml_in(args, workspace)[row] = ml;
     }
   }
 }

@@ -19,8 +19,10 @@ constexpr std::int32_t kMaxPrivateFloats = 192;
 
 constexpr std::int32_t kNvFenceMinCapability = 70;  // fence.acq_rel
 constexpr std::int32_t kNvMmaSlice = 16;            // tokens that a warp takes at once
-constexpr std::int32_t kNvMmaMaxWg = 512;           // more warps than registers allow for
-constexpr std::int32_t kNvMmaMinCapability = 80;    // bf16
+constexpr std::int32_t kNvMmaMaxWg = 512;
+constexpr std::int32_t kNvRegisters = 65536;       // of a work-group
+constexpr std::int32_t kNvMmaOtherRegisters = 40;  // of a work-item: addresses, logits, loops
+constexpr std::int32_t kNvMmaMinCapability = 80;   // bf16
 
 std::int32_t ceil_div(std::int32_t a, std::int32_t b) { return (a + b - 1) / b; }
 
@@ -131,9 +133,10 @@ std::optional<std::string> nv_mma_misfit(const DeviceFacts& facts, const DecodeP
   if (v.stages > 2) return fmt::format("stages is {}, nv_mma has 1 and 2", v.stages);
   const std::int32_t head_tiles = ceil_div(p.group_size(), 8) / head_split;
   const std::int32_t words = head_tiles * p.head_dim * 3 / 8 + v.stages * p.head_dim / 4;  // accumulators and q, rows
-  if (words > kMaxPrivateFloats) {
+  const std::int32_t registers = std::min(kMaxPrivateFloats, kNvRegisters / v.wg - kNvMmaOtherRegisters);
+  if (words > registers) {
     return fmt::format("{} words per work-item (group_size {}, head_dim {}, stages {}) exceed {} registers", words,
-                       p.group_size(), p.head_dim, v.stages, kMaxPrivateFloats);
+                       p.group_size(), p.head_dim, v.stages, registers);
   }
   return std::nullopt;
 }

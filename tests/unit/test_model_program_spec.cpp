@@ -107,12 +107,12 @@ TEST(ProgramSpecs, FencesBetweenWorkGroups) {
 }
 
 TEST(ProgramSpecs, StagesAreOfDecodeAlone) {
-  const DecodePlan copies = plan_of("f16 hq=12 hkv=4 d=96 b=2 kv=500 route=mean",
-                                    "nv_mma schedule=worklist fusion=none wg=64 tile_kv=32 vec=8 stages=2");
-  EXPECT_EQ(spec_of(copies, Kernel::kDecode, nvidia_gpu()).engine, 2);
-  EXPECT_EQ(spec_of(copies, Kernel::kDecode, nvidia_gpu()).stages, 2);
+  const DecodePlan tensor_cores = plan_of("f16 hq=12 hkv=4 d=96 b=2 kv=500 route=mean",
+                                          "nv_mma schedule=worklist fusion=none wg=64 tile_kv=32 vec=8 stages=2");
+  EXPECT_EQ(spec_of(tensor_cores, Kernel::kDecode, nvidia_gpu()).engine, 2);
+  EXPECT_EQ(spec_of(tensor_cores, Kernel::kDecode, nvidia_gpu()).stages, 2);
   for (const Kernel kernel : {Kernel::kRoute, Kernel::kSchedule, Kernel::kCombine}) {
-    EXPECT_EQ(spec_of(copies, kernel, nvidia_gpu()).stages, 0) << to_string(kernel);
+    EXPECT_EQ(spec_of(tensor_cores, kernel, nvidia_gpu()).stages, 0) << to_string(kernel);
   }
 }
 
