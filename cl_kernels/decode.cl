@@ -35,7 +35,7 @@ static inline void write_heads(const decode_args *args, const engine_state *engi
   const int sequence = group / args->num_kv_heads, q_head = group % args->num_kv_heads * GROUP_SIZE;
   const int lid = (int)get_local_id(0), end = min(first_head + ENGINE_HEADS, GROUP_SIZE);
   // As many turns for all work-items: PoCL 3.1 may let the first one decide for the others.
-  ROLLED for (int base = first_head; base < end; base += WRITE_HEADS) {
+  for (int base = first_head; base < end; base += WRITE_HEADS) {
     const int j = base + lid / QUADS;
     if (j < end && lid / QUADS < WRITE_HEADS) {
       const float2 ml = engine_ml(engine, j);
@@ -94,7 +94,8 @@ __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void decode(
   }
 #else
 #if RANGES_IN_PROLOGUE
-  if (FUSION == 1 && worker < groups && get_local_id(0) == 0) ranges_in(&args, workspace)[worker] = prologue_ranges[0];  // for combine
+  // for combine
+  if (FUSION == 1 && worker < groups && get_local_id(0) == 0) ranges_in(&args, workspace)[worker] = prologue_ranges[0];
 #endif
   if (groups > 0) share = static_share(&source, worker);
 #endif
@@ -102,7 +103,7 @@ __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void decode(
   // A worker without work runs no turn of the loop. It does not return early: beside a return, PoCL 3.1 compiles loops over
   // work-items wrongly.
   int begin = share.tile, remaining = share.num_tiles;
-  ROLLED for (int group = share.group; remaining > 0; ++group) {
+  for (int group = share.group; remaining > 0; ++group) {
     const token_ranges ranges = load_ranges(&source, group);
     const tile_list tiles = tiles_of(ranges, tile_size(&args));
     if (tiles.count == 0) continue;
@@ -120,7 +121,7 @@ __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void decode(
     const int found_arrivals = get_local_id(0) == 0 ? *arrivals : 0;
 #endif
     engine_begin(&engine, q_rows, args.q.head, args.scale * LOG2_E);
-    ROLLED for (int last = 0; last < 2; ++last) {  // one call, so that the engine is compiled once
+    for (int last = 0; last < 2; ++last) {  // one call, so that the engine is compiled once
       const int range_begin = last ? segment.last_begin : segment.first_begin;
       const int range_end = last ? segment.kv_len : segment.first_end;
       if (range_begin < range_end) engine_run(&engine, &cache, range_begin, range_end, source.status);
@@ -129,7 +130,7 @@ __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void decode(
     if (!whole && get_local_id(0) == 0) open_arrivals(arrivals, args.step_tag, found_arrivals);
 #endif
     engine_merge(&engine);
-    ROLLED for (int first_head = 0; first_head < GROUP_SIZE; first_head += ENGINE_HEADS) {
+    for (int first_head = 0; first_head < GROUP_SIZE; first_head += ENGINE_HEADS) {
       engine_publish(&engine, first_head);
       write_heads(&args, &engine, group, first_head, whole, slot, workspace, out, lse);
     }
@@ -143,7 +144,7 @@ __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void decode(
     const group_slots slots = make_slots(static_slots(&args, group, tiles.count));
 #endif
     const int merges = arrives_last(arrivals, args.step_tag, whole ? 0 : slots.count, &is_last);
-    ROLLED for (int first_head = 0; first_head < GROUP_SIZE; first_head += MERGE_HEADS) {
+    for (int first_head = 0; first_head < GROUP_SIZE; first_head += MERGE_HEADS) {
       merge_heads(&args, workspace, slots, group, first_head, merges, out, lse, merge_ml, merge_acc);
       group_barrier(CLK_LOCAL_MEM_FENCE);
     }
