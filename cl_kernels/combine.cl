@@ -21,5 +21,6 @@ __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void combine(const __gl
     slots = make_slots(static_slots(&args, group, load_tile_count(&source, group)));
 #endif
   }
-  merge_heads(&args, workspace, slots, group, j, slots.count != 1, out, lse, merge_ml, merge_acc);
+  const int pieces = slots.count == 1 ? 0 : PIECES;
+  merge_pieces(&args, workspace, slots, group, j * PIECES, j * PIECES + pieces, out, lse, merge_ml, merge_acc);
 }

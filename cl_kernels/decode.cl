@@ -3,9 +3,13 @@
 // group), and leaves a finished output where a segment is a whole group, else a partial.
 //   FUSION 0: route and schedule have run before, combine runs afterwards
 //          1: routing and work list are worked out here, by every worker for itself
-//          2: and the last worker that arrives at a group merges its partials: the step is one launch
+//          2: and work-groups that wait for a group's partials merge it: the step is one launch. `mergers` of them take a
+//             part each: of the work list the last workers that share the group, beside a static schedule others, behind
+//             all workers. One merger waits for lower work-groups only, which start before it; where there are more, those
+//             that wait are too few to fill the device, so that those they wait for go on.
 #include "epilogue.clh"
 #include "kv_layout.clh"
+#include "partials.clh"
 #include "share.clh"
 #if RANGES_IN_PROLOGUE
 #include "prologue.clh"
@@ -14,7 +18,6 @@
 #include "work_list.clh"
 #endif
 #if FUSION == 2
-#include "arrivals.clh"
 #include "merge.clh"
 #endif
 #if ENGINE == 0
@@ -40,18 +43,15 @@ static inline void write_heads(const decode_args *args, const engine_state *engi
     if (j < end && lid / QUADS < WRITE_HEADS) {
       const float2 ml = engine_ml(engine, j);
       const float scale = whole ? softmax_inverse(ml.y) : 1.0f;
-      const long row = (long)slot * GROUP_SIZE + j;
-      __global float4 *acc = (__global float4 *)partial_acc_in(args, workspace) + row * QUADS;
       for (int quad = lid % QUADS; quad < QUADS; quad += WG) {
         const float4 channels = engine_quad(engine, j, 4 * quad);
         if (whole) {
           store_quad(channels * scale, out_row(args, out, sequence, q_head + j) + 4 * quad);
         } else {
-          acc[quad] = channels;
+          write_partial(args, workspace, slot, j, quad, channels, ml);
         }
       }
       if (lid % QUADS == 0 && whole) write_lse(args, lse, sequence, q_head + j, ml.x, ml.y);
-      if (lid % QUADS == 0 && !whole) partial_ml_in(args, workspace)[row] = ml;
     }
   }
 }
@@ -70,7 +70,6 @@ __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void decode(
   ENGINE_LOCAL_MEMORY
 #if FUSION == 2
   MERGE_LOCAL_MEMORY
-  GROUP_LOCAL int is_last;
 #endif
 #if RANGES_IN_PROLOGUE
   PROLOGUE_LOCAL_MEMORY
@@ -100,14 +99,19 @@ __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void decode(
   if (groups > 0) share = static_share(&source, worker);
 #endif
 
+#if FUSION == 2 && WORKLIST
+  // The groups that the worker began and ended with and did not finish: where their partials are.
+  int first_cut = 0, last_cut = 0;
+  group_slots first_slots = make_slots((int4)(0)), last_slots = make_slots((int4)(0));
+#endif
   // A worker without work runs no turn of the loop. It does not return early: beside a return, PoCL 3.1 compiles loops over
   // work-items wrongly.
-  int begin = share.tile, remaining = share.num_tiles;
+  int begin = share.tile, remaining = share.num_tiles, first_segment = 1;
   for (int group = share.group; remaining > 0; ++group) {
     const token_ranges ranges = load_ranges(&source, group);
     const tile_list tiles = tiles_of(ranges, tile_size(&args));
     if (tiles.count == 0) continue;
-    const int first_segment = remaining == share.num_tiles, end = min(tiles.count, begin + remaining);
+    const int end = min(tiles.count, begin + remaining);
     const int whole = begin == 0 && end == tiles.count;
     const int slot = WORKLIST ? 2 * worker + !first_segment : group * args.splits + worker / groups;
     const token_ranges segment = clip_to_tiles(ranges, tiles, begin, end, tile_size(&args));
@@ -116,44 +120,36 @@ __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void decode(
     const group_cache cache = open_cache(&args, k, v, page_table, sequence, kv_head);
     const __global q_t *q_rows = (const __global q_t *)(q + args.q_offset) + sequence * args.q.block +
                                  (long)kv_head * GROUP_SIZE * args.q.head;
-#if FUSION == 2
-    volatile __global int *arrivals = arrivals_of(&args, workspace, group);
-    const int found_arrivals = get_local_id(0) == 0 ? *arrivals : 0;
-#endif
     engine_begin(&engine, q_rows, args.q.head, args.scale * LOG2_E);
     for (int last = 0; last < 2; ++last) {  // one call, so that the engine is compiled once
       const int range_begin = last ? segment.last_begin : segment.first_begin;
       const int range_end = last ? segment.kv_len : segment.first_end;
       if (range_begin < range_end) engine_run(&engine, &cache, range_begin, range_end, source.status);
     }
-#if FUSION == 2
-    if (!whole && get_local_id(0) == 0) open_arrivals(arrivals, args.step_tag, found_arrivals);
-#endif
     engine_merge(&engine);
     for (int first_head = 0; first_head < GROUP_SIZE; first_head += ENGINE_HEADS) {
       engine_publish(&engine, first_head);
       write_heads(&args, &engine, group, first_head, whole, slot, workspace, out, lse);
     }
-#if FUSION == 2
-    // Everyone walks through the merge, most with nothing to do: beside barriers that only some work-groups reach, PoCL 3.1
-    // loses what a segment accumulated.
-#if WORKLIST
-    const int list_begin = share_begin(list.total, list.sharing, worker) + share.num_tiles - remaining - begin;
-    const group_slots slots = make_slots(list_slots(list.total, list.sharing, list_begin, list_begin + tiles.count));
-#else
-    const group_slots slots = make_slots(static_slots(&args, group, tiles.count));
-#endif
-    const int merges = arrives_last(arrivals, args.step_tag, whole ? 0 : slots.count, &is_last);
-    for (int first_head = 0; first_head < GROUP_SIZE; first_head += MERGE_HEADS) {
-      merge_heads(&args, workspace, slots, group, first_head, merges, out, lse, merge_ml, merge_acc);
-      group_barrier(CLK_LOCAL_MEM_FENCE);
+#if FUSION == 2 && WORKLIST
+    if (!whole) {
+      const int list_begin = share_begin(list.total, list.sharing, worker + 1) - remaining - begin - args.group_tiles;
+      const group_slots slots = make_slots(list_slots(&args, list.total, list.sharing, list_begin, tiles.count));
+      if (first_segment) {
+        first_cut = group;
+        first_slots = slots;
+      } else {
+        last_cut = group;
+        last_slots = slots;
+      }
     }
 #endif
-    remaining -= end - begin;
+    remaining -= end - begin + (WORKLIST ? args.group_tiles : 0);
     begin = 0;
+    first_segment = 0;
   }
 #if FUSION == 2
-  // groups without tiles, at which nobody arrives
+  // groups without tiles, which nobody else writes
   for (int group = worker; group < groups; group += (int)get_num_groups(0)) {
     if (load_tile_count(&source, group) > 0) continue;
     for (int i = (int)get_local_id(0); i < GROUP_SIZE * HEAD_DIM; i += WG) {
@@ -162,5 +158,17 @@ __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void decode(
       if (i % HEAD_DIM == 0) write_lse(&args, lse, sequence, q_head, NO_MAXIMUM, 0.0f);
     }
   }
+  // Only now: partials of all workers are on their way before anyone waits.
+#if WORKLIST
+  for (int last = 0; last < 2; ++last) {
+    const group_slots slots = last ? last_slots : first_slots;
+    const int part = worker - (slots.second / 2 - 1) - (slots.count - min(args.mergers, slots.count));
+    merge_part(&args, workspace, slots, last ? last_cut : first_cut, part, out, lse, merge_ml, merge_acc);
+  }
+#else
+  const int group = groups > 0 ? worker % groups : 0, part = groups > 0 ? worker / groups - args.splits : -1;
+  const group_slots slots = make_slots(part < 0 ? (int4)(0) : static_slots(&args, group, load_tile_count(&source, group)));
+  merge_part(&args, workspace, slots, group, part, out, lse, merge_ml, merge_acc);
+#endif
 #endif
 }

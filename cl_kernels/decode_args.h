@@ -19,11 +19,8 @@
 
 // Groups that a prologue can route.
 #define CLSINK_MAX_PROLOGUE_GROUPS 64
-// Every workspace begins with counters of arrivals, one for each group of up to so many. The lower bits count, below the
-// step's tag.
-#define CLSINK_MAX_ARRIVAL_GROUPS 1024
-#define CLSINK_ARRIVAL_MASK 4095
-
+// Tiles that a group counts for in a GPU's work list beside its own.
+#define CLSINK_GPU_GROUP_TILES 2
 // Element strides of rows; `block` is the sequence of q, out and a contiguous cache, or the page of a paged cache.
 typedef struct {
   CLSINK_LONG token, head, block;
@@ -47,7 +44,8 @@ typedef struct {
   CLSINK_LONG q_offset, k_offset, v_offset, kv_len_offset, out_offset, page_table_offset;
   CLSINK_LONG head_mask_offset, tau_offsets_offset, anchor_offset, lse_offset, statistics_offset, status_offset;
   // byte offsets inside the workspace buffer
-  CLSINK_LONG arrival_offset, group_offset, slot_offset, share_offset, partial_ml_offset, partial_acc_offset;
+  CLSINK_LONG group_offset, slot_offset, share_offset, partial_ml_offset, partial_acc_offset;
+  CLSINK_LONG step_tag;  // of what the work-groups of this step leave for one another
   clsink_strides q, k, v, out;
   CLSINK_LONG page_table_stride, num_pages;
   CLSINK_INT batch, num_kv_heads, max_kv_len, flags;
@@ -55,7 +53,8 @@ typedef struct {
   CLSINK_INT keep_first, keep_last;            // token set of a group that is not routed
   CLSINK_INT surrogate_first, surrogate_last;  // of one that is
   CLSINK_INT policy, tau_count;
-  CLSINK_INT step_tag, unused;  // the tag of this step's arrivals; 8-byte size
+  CLSINK_INT mergers;      // work-groups that merge a group (fusion single)
+  CLSINK_INT group_tiles;  // that a group counts for in the work list beside its own
   CLSINK_FLOAT scale, floor_score;
   CLSINK_INT tau_kv_len[CLSINK_MAX_TAU_POINTS];
   CLSINK_FLOAT tau[CLSINK_MAX_TAU_POINTS];

@@ -13,8 +13,13 @@ __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void route(
   const int inside = group < num_groups_of(&args);  // no early return before the loop over heads: see schedule.cl
   const group_source source = source_of(&args, kv_len, anchor, workspace, status_of(&args, status));
   const routing_buffers buffers = {q, k, page_table, head_mask, tau_offsets, statistics};
+  const int decides = lid == WG - 1 && inside;
   routing_inputs inputs;
-  if (lid == 0 && inside) inputs = load_routing_inputs(&source, &buffers, group);
-  score_groups(&source, &buffers, group, inside ? 1 : 0, scores);
-  if (lid == 0 && inside) ranges_in(&args, workspace)[group] = route_group(&source, &buffers, group, inputs, scores, 1);
+  routing_choice choice;
+  if (decides) inputs = load_routing_inputs(&source, &buffers, group);
+  sum_groups(&source, &buffers, group, inside ? 1 : 0, scores);
+  if (decides) choice = make_choice(&source, group, inputs);
+  finish_groups(&args, inside ? 1 : 0, scores);
+  group_barrier(CLK_LOCAL_MEM_FENCE);
+  if (decides) ranges_in(&args, workspace)[group] = route_group(&source, &buffers, group, &choice, scores, 1);
 }

@@ -61,18 +61,20 @@ struct LaunchTuning {
 /// How well the tuning row fitted, from best to worst.
 enum class MatchLevel : std::uint8_t { kForced, kDevice, kFamily, kVendor, kGeneric };
 
-/// Bounds, workspace and geometry of the launches. Byte offsets are into the workspace, whose first 4 KiB count arrivals.
+/// Bounds, workspace and geometry of the launches. Byte offsets are into the workspace.
 struct LaunchSpec {
   LaunchTuning tuning;
   std::int32_t workers = 0;             ///< work-groups of the decode kernel at max_batch
+  std::int32_t mergers = 0;             ///< work-groups that merge a group (fusion single only)
+  std::int32_t group_tiles = 0;         ///< that a group counts for in the work list beside its own
   std::int32_t splits = 1;              ///< workers of a group (static schedule), else 1
   std::int64_t group_offset = 0;        ///< token ranges of every group (routing only)
   std::int64_t slot_offset = 0;         ///< which partials are whose (worklist only)
   std::int64_t share_offset = 0;        ///< every worker's share of the tiles (worklist only)
-  std::int64_t partial_ml_offset = 0;   ///< running maximum and sum of every partial
+  std::int64_t partial_ml_offset = 0;   ///< running maximum and sum of every partial, unless beside its accumulators (single)
   std::int64_t partial_acc_offset = 0;  ///< accumulators of every partial
   friend bool operator==(const LaunchSpec& a, const LaunchSpec& b) {
-    return a.tuning == b.tuning && a.workers == b.workers && a.splits == b.splits && a.group_offset == b.group_offset &&
+    return a.tuning == b.tuning && a.workers == b.workers && a.splits == b.splits && a.mergers == b.mergers && a.group_tiles == b.group_tiles && a.group_offset == b.group_offset &&
            a.slot_offset == b.slot_offset && a.share_offset == b.share_offset && a.partial_ml_offset == b.partial_ml_offset &&
            a.partial_acc_offset == b.partial_acc_offset;
   }
@@ -82,7 +84,7 @@ struct DecodePlan {
   DecodeProblem problem;  ///< with every packed stride filled in
   DecodeVariant variant;
   LaunchSpec launch;
-  std::int64_t workspace_bytes = 0;  ///< independent of the context length; 4 KiB at least
+  std::int64_t workspace_bytes = 0;  ///< independent of the context length; 256 at least
   MatchLevel match = MatchLevel::kGeneric;
   std::string match_reason;      ///< one sentence: which tuning row, and what kept better ones out
   std::uint64_t context_id = 0;  ///< the Context that made it

@@ -70,7 +70,7 @@ std::int64_t engine_local_bytes(const DecodeProblem& p, const DecodeVariant& v) 
   return 0;
 }
 
-// Token ranges, scores and prefix sums of prologue.clh, lanes and last arriver of merge.clh.
+// Token ranges, scores and prefix sums of prologue.clh, lanes of merge.clh.
 std::int64_t fusion_local_bytes(const DecodeProblem& p, const DecodeVariant& v) {
   if (v.fusion == Fusion::kNone) return 0;
   const bool worklist = v.schedule == Schedule::kWorklist;
@@ -78,14 +78,10 @@ std::int64_t fusion_local_bytes(const DecodeProblem& p, const DecodeVariant& v) 
   if (p.routing.enabled) {
     bytes += (worklist ? CLSINK_MAX_PROLOGUE_GROUPS : 1) * static_cast<std::int64_t>(sizeof(token_ranges));
     const std::int64_t groups_at_once = worklist ? std::max(v.wg / (2 * p.group_size()), 1) : 1;
-    bytes += groups_at_once * p.group_size() * 24 * 4;
+    bytes += groups_at_once * p.group_size() * 12 * 4;
   }
   if (worklist) bytes += 4 * std::int64_t{ceil_div(v.wg, 8) * 8};
-  if (v.fusion == Fusion::kSingle) {
-    const std::int32_t pieces = p.head_dim / 8, heads = std::min(std::max(v.wg / pieces, 1), p.group_size());
-    const std::int32_t items = v.wg / heads, lanes = items / std::min(items, pieces);
-    bytes += 4 + std::int64_t{heads} * lanes * (p.head_dim + 2) * 4;
-  }
+  if (v.fusion == Fusion::kSingle) bytes += v.wg * std::int64_t{8 + 4 * (v.wg == 1 ? p.head_dim : 4)};
   return bytes;
 }
 
@@ -154,9 +150,6 @@ std::optional<std::string> fusion_misfit(const DeviceFacts& facts, const DecodeP
   if (!facts.device_scope_fence && facts.nv_compute_capability < kNvFenceMinCapability) {
     return "the device has no memory fence between work-groups";
   }
-  if (groups > CLSINK_MAX_ARRIVAL_GROUPS) {
-    return fmt::format("{} groups, a workspace counts the arrivals of at most {}", groups, CLSINK_MAX_ARRIVAL_GROUPS);
-  }
   return std::nullopt;
 }
 
@@ -204,7 +197,8 @@ std::optional<std::string> misfit_reason(const DeviceFacts& facts, const DecodeP
   if (v.wg > facts.max_work_group_size) {
     return fmt::format("wg is {}, the device's limit is {}", v.wg, facts.max_work_group_size);
   }
-  const std::int64_t tiles = std::int64_t{p.max_batch} * p.num_kv_heads * ceil_div(p.max_kv_len, v.tile_kv);
+  const std::int64_t tiles =
+      std::int64_t{p.max_batch} * p.num_kv_heads * (ceil_div(p.max_kv_len, v.tile_kv) + CLSINK_GPU_GROUP_TILES);
   if (tiles > INT32_MAX) return fmt::format("{} tiles of {} tokens, the kernels count to {}", tiles, v.tile_kv, INT32_MAX);
   if (auto reason = engine_misfit(facts, p, v)) return reason;
   if (auto reason = fusion_misfit(facts, p, v)) return reason;

@@ -143,10 +143,11 @@ std::int32_t policy_code(const SinkRouting& routing) {
   return CLSINK_POLICY_MEAN;
 }
 
-// Another one for each of the next million steps, so that arrivals left in a workspace are never taken for this step's.
-std::int32_t next_step_tag() {
-  static std::atomic<std::uint32_t> steps{static_cast<std::uint32_t>(std::random_device{}())};
-  return static_cast<std::int32_t>(++steps * (CLSINK_ARRIVAL_MASK + 1U));
+// Another odd number for every step, from a random one on: what lies in a workspace, of whomever, is never taken for this
+// step's, and 0 for no one's.
+std::int64_t next_step_tag() {
+  static std::atomic<std::uint64_t> next{(std::uint64_t{std::random_device{}()} << 32 | std::random_device{}()) | 1};
+  return static_cast<std::int64_t>(next += 2);
 }
 
 }  // namespace
@@ -176,6 +177,8 @@ decode_args describe_plan(const DecodePlan& plan) {
   args.surrogate_first = p.routing.surrogate.keep_first;
   args.surrogate_last = p.routing.surrogate.keep_last;
   args.policy = policy_code(p.routing);
+  args.mergers = launch.mergers;
+  args.group_tiles = launch.group_tiles;
   return args;
 }
 
@@ -218,8 +221,8 @@ decode_args check_and_describe(cl_context context, const DecodePlan& plan, const
   args.statistics_offset = static_cast<std::int64_t>(b.statistics.offset_bytes);
   args.status_offset = static_cast<std::int64_t>(b.status.offset_bytes);
   const auto workspace_offset = static_cast<std::int64_t>(b.workspace.offset_bytes);
-  for (CLSINK_LONG* offset : {&args.arrival_offset, &args.group_offset, &args.slot_offset, &args.share_offset,
-                              &args.partial_ml_offset, &args.partial_acc_offset}) {
+  for (CLSINK_LONG* offset :
+       {&args.group_offset, &args.slot_offset, &args.share_offset, &args.partial_ml_offset, &args.partial_acc_offset}) {
     *offset += workspace_offset;
   }
   args.step_tag = next_step_tag();
