@@ -74,8 +74,9 @@ struct LaunchSpec {
   std::int64_t partial_ml_offset = 0;   ///< running maximum and sum of every partial, unless beside its accumulators (single)
   std::int64_t partial_acc_offset = 0;  ///< accumulators of every partial
   friend bool operator==(const LaunchSpec& a, const LaunchSpec& b) {
-    return a.tuning == b.tuning && a.workers == b.workers && a.splits == b.splits && a.mergers == b.mergers && a.group_tiles == b.group_tiles && a.group_offset == b.group_offset &&
-           a.slot_offset == b.slot_offset && a.share_offset == b.share_offset && a.partial_ml_offset == b.partial_ml_offset &&
+    return a.tuning == b.tuning && a.workers == b.workers && a.splits == b.splits && a.mergers == b.mergers &&
+           a.group_tiles == b.group_tiles && a.group_offset == b.group_offset && a.slot_offset == b.slot_offset &&
+           a.share_offset == b.share_offset && a.partial_ml_offset == b.partial_ml_offset &&
            a.partial_acc_offset == b.partial_acc_offset;
   }
 };

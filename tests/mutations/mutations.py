@@ -176,7 +176,7 @@ MUTATIONS = [
     Mutation("tau inverted (all)", "routing.clh", "return min_score > tau;", "return min_score < tau;", routed(SIMT, "all")),
     Mutation("floor inverted (hybrid)", "routing.clh", "min_score > args->floor_score", "min_score < args->floor_score",
              routed(CPU, "hybrid")),
-    Mutation("surrogate ignored", "routing.clh", "return routed ? choice->near : choice->whole;", "return choice->whole;", routed(SIMT, "mean")),
+    Mutation("surrogate ignored", "routing.clh", "const int routed = choice->may_route && passes;", "const int routed = 0;", routed(SIMT, "mean")),
 
     # stages that share a launch; all workspaces are poisoned beforehand
     Mutation("scores of another group (prologue)", "prologue.clh", "scores + decider * GROUP_SIZE * SCORE_FLOATS, reports", "scores, reports",
