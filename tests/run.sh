@@ -68,7 +68,7 @@ package() { run_ctest -L install; }
 tool() { run_ctest -L tool; }
 sanitize() {
   cmake --preset sanitize "${launcher[@]}" &&
-    cmake --build build-sanitize -j "$jobs" --target clsink_unit_tests device_errors device_c_api &&
+    cmake --build build-sanitize -j "$jobs" --target clsink_unit_tests device_errors device_c_api device_faults &&
     ctest --preset sanitize -j "$jobs" --no-tests=error
 }
 mutations() { bash tests/mutations.sh build/mutations; }

@@ -322,10 +322,12 @@ TEST(Errors, BuildFailureHasSpecLogAndLine) {
   ErrorSetup s(kDense, false);
   DecodePlan plan = s.plan;
   plan.variant.vec = 3;
+  plan.match = MatchLevel::kForced;
   const auto [code, message] = error_of([&] { s.context.prepare(plan); });
   EXPECT_EQ(code, ErrorCode::kBuildFailed);
   const std::string file = plan.variant.engine == Engine::kCpu ? "engines/cpu.clh:" : "engines/simt.clh:";
-  for (const std::string& words : {std::string("'decode'"), std::string("-DVEC=3"), file, std::string("VEC")}) {
+  for (const std::string& words :
+       {"variant '" + to_string(plan.variant), std::string("'decode'"), std::string("-DVEC=3"), file, std::string("VEC")}) {
     EXPECT_NE(message.find(words), std::string::npos) << "no '" << words << "' in:\n" << message;
   }
   EXPECT_EQ(error_of([&] { s.context.enqueue(s.queue(), plan, s.buffers, s.step); }).first, ErrorCode::kInvalidPlan);
