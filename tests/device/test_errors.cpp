@@ -148,6 +148,21 @@ TEST(Errors, GoodStepsTouchTheOutput) {
   }
 }
 
+// A step may serve layers that route and others that do not.
+TEST(Errors, TheTauTableOfStepsWithoutCosinesIsNotLookedAt) {
+  for (const char* problem : {kDense, kMask}) {
+    for (const std::int32_t count : {-1, 17, 1 << 30}) {
+      ErrorSetup& s = setup_of(problem);
+      s.step.tau.count = s.c_step.tau_count = count;
+      s.context.enqueue(s.queue(), s.plan, s.buffers, s.step);
+      EXPECT_EQ(s.enqueue_c(s.queue()), CLSINK_OK) << clsink_last_error();
+      s.queue.finish();
+      s.step.tau.count = s.c_step.tau_count = 1;
+      s.restore();
+    }
+  }
+}
+
 TEST(Errors, Queues) {
   ErrorSetup& s = setup_of(kDense);
   const cl::Context foreign(s.device.device);
