@@ -30,6 +30,13 @@ std::string read_file(const std::string& path) {
 
 constexpr std::size_t kMaxAxis = 1 << 24;  // times the bytes of any data that there is, it fits 64 bits
 
+// Of a fraction the JSON library would make whatever its conversion gives.
+template <typename T>
+T whole(const nlohmann::json& number, const std::string& path) {
+  if (!number.is_number_integer()) fail(path, number.dump() + " is not a whole number");
+  return number.get<T>();
+}
+
 // The recorded arrays; the first axis of each is the layer.
 class Arrays {
  public:
@@ -37,7 +44,8 @@ class Arrays {
       : arrays_(description.at("arrays")), data_(data), path_(std::move(path)) {}
 
   std::vector<std::size_t> shape(const char* name, std::size_t axes) const {
-    const std::vector<std::size_t> shape = arrays_.at(name).at("shape");
+    std::vector<std::size_t> shape;
+    for (const nlohmann::json& axis : arrays_.at(name).at("shape")) shape.push_back(whole<std::size_t>(axis, path_));
     if (shape.size() != axes) fail(path_, fmt::format("{} has {} axes, must have {}", name, shape.size(), axes));
     for (const std::size_t axis : shape) {
       if (axis < 1 || axis > kMaxAxis) fail(path_, fmt::format("{} has an axis of {}, must be 1 to {}", name, axis, kMaxAxis));
@@ -53,7 +61,7 @@ class Arrays {
     }
     const nlohmann::json& array = arrays_.at(name);
     const DType dtype = array.at("dtype") == "f16" ? DType::kF16 : DType::kF32;
-    const std::size_t offset_bytes = array.at("offset_bytes");
+    const auto offset_bytes = whole<std::size_t>(array.at("offset_bytes"), path_);
     std::size_t bytes = static_cast<std::size_t>(size_of(dtype));
     for (std::size_t axis = 1; axis < axes.size(); ++axis) {
       bytes *= axes[axis];
@@ -85,12 +93,13 @@ Trace read_trace(const nlohmann::json& description, std::string_view data, const
   trace.num_q_heads = static_cast<std::int32_t>(q_heads);
   trace.num_kv_heads = static_cast<std::int32_t>(kv_heads);
   trace.head_dim = static_cast<std::int32_t>(head_dim);
-  trace.first_kv_len = description.at("first_kv_len");
+  trace.first_kv_len = whole<std::int32_t>(description.at("first_kv_len"), path);
   trace.scale = description.at("scale");
   if (trace.first_kv_len < 0 || std::int64_t{trace.first_kv_len} + trace.steps - 1 > static_cast<std::int64_t>(tokens)) {
     fail(path, fmt::format("first_kv_len is {}, with {} steps of {} tokens", trace.first_kv_len, steps, tokens));
   }
-  const std::vector<std::int32_t> numbers = description.at("layers");
+  std::vector<std::int32_t> numbers;
+  for (const nlohmann::json& number : description.at("layers")) numbers.push_back(whole<std::int32_t>(number, path));
   if (numbers.size() != layers) fail(path, fmt::format("layers names {}, q has {}", numbers.size(), layers));
   for (std::size_t index = 0; index < layers; ++index) {
     TraceLayer layer;

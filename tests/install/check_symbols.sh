@@ -3,9 +3,10 @@
 # A shared library shows the API and nothing else, under its name of this version.    check_symbols.sh LIBRARY
 set -euo pipefail
 
-# The dynamic symbols are the API, template instances of the standard library aside.
-foreign=$(nm -D --defined-only -C "$1" | cut -d' ' -f3- |
-  grep -vE '^(clsink_[a-z_]+$|clsink::(Context|Error|version|parse_|to_string)|(typeinfo|vtable|typeinfo name) for clsink::Error$|std::|(void|bool) std::|.* std::|_init|_fini)' || true)
+# By mangled names: the C functions, what clsink.hpp declares, and instances of the standard library's templates.
+foreign=$(nm -D --defined-only "$1" | cut -d' ' -f3 |
+  grep -vE '^(clsink_[a-z_]+|_ZT[ISV]N6clsink5ErrorE|_ZT[IS]ZN6clsink7Context.*|_ZNK?6clsink(7Context|5Error|7version|[0-9]+parse_|9to_string).*|_Z(Z|GV|TI|TS|TV)*N?K?(S[tabsiod]|9__gnu_cxx).*|_init|_fini)$' |
+  c++filt || true)
 if [ -n "$foreign" ]; then
   printf 'the shared library shows what is no API:\n%s\n' "$foreign" >&2
   exit 1

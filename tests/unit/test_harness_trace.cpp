@@ -85,6 +85,8 @@ TEST(Trace, WhatIsWrongIsSaid) {
        "a layer of k exceeds"},
       {[=](json& d) { d["arrays"]["cosine"]["offset_bytes"] = wraps; }, "layer 0 of cosine lies beyond"},
       {[](json& d) { d["arrays"]["sink_window"]["offset_bytes"] = kDataBytes - 127; }, "layer 1 of sink_window lies beyond"},
+      {[](json& d) { d["arrays"]["q"]["shape"][1] = 2.2e105; }, "2.2e+105 is not a whole number"},
+      {[](json& d) { d["first_kv_len"] = 0.5; }, "0.5 is not a whole number"},
       {[](json& d) { d["layers"] = {1}; }, "layers names 1, q has 2"},
       {[](json& d) { d["first_kv_len"] = 3; }, "first_kv_len is 3, with 2 steps of 3 tokens"},
       {[](json& d) { d["first_kv_len"] = -1; }, "first_kv_len is -1"},
