@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Installs what is missing (Debian), builds, and runs every test:   tests/run.sh [--full]
-# --full takes the long suites too (3-wise instead of pairwise, all variants, clang-tidy). CLSINK_DEVICE picks a device.
+# --full takes the long suites too (3-wise instead of pairwise, all variants, longer fuzzing, clang-tidy, ThreadSanitizer, a
+# million steps, every compiler and kind of library). CLSINK_DEVICE picks a device.
 # Ends with "N passed, N failed": the cases of CTest, and each stage that is no CTest run as one.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
@@ -9,12 +10,16 @@ cd "$(dirname "$0")/.." || exit
 
 readonly kWarnMinutes=15
 full=0
+fuzz_seconds=5
 case "${1:-}" in
   --full) full=1 ;;
   "") ;;
   *) echo "usage: tests/run.sh [--full]" >&2; exit 2 ;;
 esac
-[ "$full" = 1 ] && export CLSINK_FULL=1
+if [ "$full" = 1 ]; then
+  export CLSINK_FULL=1
+  fuzz_seconds=150  # of each of four fuzzers
+fi
 
 jobs=$(nproc)
 logs=build/logs
@@ -66,18 +71,29 @@ lint() { run_ctest -L lint; }
 tidy() { run_ctest -L tidy; }
 package() { run_ctest -L install; }
 tool() { run_ctest -L tool; }
+# Other OpenCL runtimes beside it load libraries in ways that the sanitizers refuse, or have no working compiler.
+only_pocl() {
+  if [ -e /etc/OpenCL/vendors/pocl.icd ]; then OCL_ICD_VENDORS=/etc/OpenCL/vendors/pocl.icd "$@"; else "$@"; fi
+}
 sanitize() {
   cmake --preset sanitize "${launcher[@]}" &&
-    cmake --build build-sanitize -j "$jobs" --target clsink_unit_tests device_errors device_c_api &&
-    ctest --preset sanitize -j "$jobs" --no-tests=error
+    cmake --build build-sanitize -j "$jobs" --target clsink_unit_tests device_errors device_c_api device_faults &&
+    only_pocl ctest --preset sanitize -j "$jobs" --no-tests=error
 }
+threads() {
+  cmake --preset tsan "${launcher[@]}" && cmake --build build-tsan -j "$jobs" --target device_threads &&
+    only_pocl ctest --preset tsan --no-tests=error
+}
+fuzz() { bash tests/fuzz/run.sh --seconds "$fuzz_seconds"; }
+soak() { run_ctest -L soak; }
+matrix() { only_pocl bash tests/install/build_matrix.sh "$PWD" "$PWD/build/matrix"; }
 mutations() { bash tests/mutations.sh build/mutations; }
 
 exec 3>&1
 stage setup install_missing && stage build build
 if [ "$failed" = 0 ]; then
-  stages=(unit device lint package tool sanitize mutations)
-  [ "$full" = 1 ] && stages+=(tidy)
+  stages=(unit device lint package tool sanitize fuzz mutations)
+  [ "$full" = 1 ] && stages+=(tidy threads soak matrix)
   for name in "${stages[@]}"; do stage "$name" "$name"; done
 fi
 

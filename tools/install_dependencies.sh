@@ -24,6 +24,7 @@ clblast_c.h libclblast-dev
 readonly kTests="
 gtest/gtest.h libgtest-dev
 clang clang
+clang-rt:fuzzer libclang-rt-dev
 clang-format clang-format
 clang-tidy clang-tidy
 oclgrind oclgrind
@@ -34,6 +35,7 @@ py:matplotlib python3-matplotlib
 
 have() {
   case "$1" in
+    clang-rt:*) [ -e "$(clang -print-file-name="libclang_rt.${1#clang-rt:}-$(uname -m).a")" ] ;; # a runtime library of clang
     pc:*) pkg-config --exists "${1#pc:}" ;;
     py:*) /usr/bin/python3 -c "import ${1#py:}" ;; # the interpreter that Debian's modules belong to
     *.h | *.hpp) printf '#include <%s>\n' "$1" | c++ -std=c++17 -E -x c++ - ;;

@@ -75,8 +75,7 @@ class LayerStudy {
 
   // Runs the case on the device and in the reference, compares, and keeps both answers.
   void answer(const Case& c, const std::function<Answer*(Answers&)>& place) {
-    const DecodePlan plan = harness::plan_of(context_, c);
-    context_.prepare(plan);
+    const DecodePlan plan = context_.prepare(harness::plan_of(context_, c));
     harness::DeviceCase on_device(device_, plan, c, inputs_);
     cl::CommandQueue queue = device_.queue();
     context_.enqueue(queue(), plan, on_device.buffers, on_device.step);

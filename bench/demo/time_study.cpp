@@ -106,8 +106,7 @@ class TimeStudy {
   }
 
   harness::ReferenceResult add_plan(const char* what, const DecodeProblem& problem) {
-    const DecodePlan plan = context_.plan(problem);
-    context_.prepare(plan);
+    const DecodePlan plan = context_.prepare(context_.plan(problem));
     workspaces_.emplace_back(device_.context, CL_MEM_READ_WRITE, static_cast<std::size_t>(plan.workspace_bytes));
     DecodeBuffers buffers;
     buffers.q.memory = q_();

@@ -44,7 +44,7 @@ enum {
   CLSINK_INVALID_PROBLEM = 1,    /**< a field of the problem, variant or text is wrong; the message names field and value */
   CLSINK_INVALID_BUFFER = 2,     /**< a buffer, offset, step value or workspace does not fit the plan */
   CLSINK_UNSUPPORTED_DEVICE = 3, /**< the device lacks what the problem or the forced variant needs */
-  CLSINK_BUILD_FAILED = 4,       /**< a kernel did not compile; the message holds spec and build log */
+  CLSINK_BUILD_FAILED = 4,       /**< a kernel did not compile or start; message: variant, options and build log */
   CLSINK_OUT_OF_MEMORY = 5,      /**< host or device memory */
   CLSINK_OPENCL = 6,             /**< another OpenCL call failed; the message names call and code */
   CLSINK_INVALID_PLAN = 7,       /**< a null handle, a plan of another context, or one that is not prepared */
@@ -198,14 +198,14 @@ enum {
   CLSINK_MATCH_GENERIC = 4
 };
 
-/** Texts live as long as the plan. */
+/** Texts live as long as the plan, or until clsink_prepare changes it. */
 typedef struct clsink_plan_info {
   size_t struct_size;
   int64_t workspace_bytes;  /**< that the workspace buffer needs; independent of the context length */
   const char* text;         /**< the whole plan, for clsink_plan_from_text */
   const char* problem;      /**< its problem, with every stride filled in */
   const char* variant;      /**< its variant */
-  const char* match_reason; /**< which tuning row, and what kept better ones out */
+  const char* match_reason; /**< which tuning row, what kept better ones out, what did not build */
   int32_t match;            /**< CLSINK_MATCH_... */
   int32_t workers;          /**< work-groups of the decode kernel at max_batch */
 } clsink_plan_info;
@@ -217,9 +217,13 @@ CLSINK_API clsink_status clsink_plan_get_info(const clsink_plan* plan, clsink_pl
 CLSINK_API clsink_status clsink_variants(const clsink_context* context, const clsink_problem* problem,
                                          void (*visit)(const char* variant, void* user_data), void* user_data);
 
-/** Compiles all that the plan needs and leaves nothing lazy. Blocks. Preparing again is cheap.
- *  Errors: CLSINK_BUILD_FAILED with spec and log, CLSINK_OUT_OF_MEMORY, CLSINK_OPENCL, CLSINK_INVALID_PLAN. */
-CLSINK_API clsink_status clsink_prepare(clsink_context* context, const clsink_plan* plan);
+/** Compiles all that the plan needs and leaves nothing lazy. A variant with a kernel that the device refuses is dropped,
+ *  with a warning to the log, and the plan becomes the next one that fits, so that its info, workspace_bytes included, is
+ *  to be read afterwards: match_reason says what was dropped and why. A forced variant is never replaced. No other thread
+ *  may use the plan meanwhile. Blocks, and no build can be interrupted: the log is told before and after each. Preparing
+ *  again is cheap.
+ *  Errors: CLSINK_BUILD_FAILED with variant, options and log, CLSINK_OUT_OF_MEMORY, CLSINK_OPENCL, CLSINK_INVALID_PLAN. */
+CLSINK_API clsink_status clsink_prepare(clsink_context* context, clsink_plan* plan);
 
 /* ---------------------------------------------------------------------------------------------------------- steps */
 

@@ -76,7 +76,8 @@ struct DecodeStep {
 enum class LogLevel : std::uint8_t { kInfo, kWarning };
 
 struct ContextOptions {
-  /// Told what was chosen, built, skipped and why. May be called from any thread that calls into the Context.
+  /// Told what was chosen, built, skipped and why. May be called from any thread that calls into the Context; what it
+  /// throws ends that call.
   std::function<void(LogLevel, const std::string&)> log;
 };
 
@@ -116,8 +117,12 @@ class CLSINK_API Context {
   std::vector<KernelLaunch> launches(const DecodePlan& plan) const;
 
   /// Compiles all that the plan needs and launches each kernel once without work on a queue of its own, so that
-  /// nothing is left lazy. Blocks. Preparing again is cheap.
-  void prepare(const DecodePlan& plan);
+  /// nothing is left lazy, and returns the plan to enqueue and to size the workspace by: `plan` itself, unless the device
+  /// refuses a kernel of its variant. Such a variant is dropped, with a warning to the log, and the next one planned;
+  /// match_reason says what was dropped and why. A forced variant is never replaced: Error(kBuildFailed) names it.
+  /// Blocks, and no build can be interrupted: the log is told before and after each. What the log callback throws ends
+  /// prepare between two builds; it may be called again. Preparing again is cheap.
+  DecodePlan prepare(const DecodePlan& plan);
 
   /// Enqueues the step on the caller's queue, in-order or not, and returns at once: no waiting, no read-back, no
   /// compiling, no allocation of OpenCL objects. Everything the host can know is checked before anything is enqueued.

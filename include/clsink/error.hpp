@@ -15,7 +15,7 @@ enum class ErrorCode : std::int32_t {
   kInvalidProblem = 1,     ///< a field of the problem, variant or text is wrong; the message names field and value
   kInvalidBuffer = 2,      ///< a buffer, offset, step value or workspace does not fit the plan
   kUnsupportedDevice = 3,  ///< the device lacks what the problem or the forced variant needs
-  kBuildFailed = 4,        ///< a kernel did not compile; the message holds spec and build log
+  kBuildFailed = 4,        ///< a kernel did not compile or start; the message holds variant, options and build log
   kOutOfMemory = 5,        ///< host or device memory
   kOpenCl = 6,             ///< another OpenCL call failed; the message names call and code
   kInvalidPlan = 7,        ///< plan of another context, or not prepared

@@ -87,7 +87,7 @@ struct DecodePlan {
   LaunchSpec launch;
   std::int64_t workspace_bytes = 0;  ///< independent of the context length; 256 at least
   MatchLevel match = MatchLevel::kGeneric;
-  std::string match_reason;      ///< one sentence: which tuning row, and what kept better ones out
+  std::string match_reason;      ///< one sentence: which tuning row, what kept better ones out, what did not build
   std::uint64_t context_id = 0;  ///< the Context that made it
 
   /// Same problem, variant and launch; where it came from does not count.

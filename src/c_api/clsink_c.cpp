@@ -62,10 +62,12 @@ void initialize(Struct* value, std::size_t struct_size) noexcept {
   if (value != nullptr) copy_out(defaults<Struct>(), value, struct_size);
 }
 
-clsink_plan* handle_of(clsink::DecodePlan plan) {
+clsink_plan with_texts(clsink::DecodePlan plan) {
   const std::string text = to_string(plan), problem = to_string(plan.problem), variant = to_string(plan.variant);
-  return new clsink_plan{std::move(plan), text, problem, variant};
+  return {std::move(plan), text, problem, variant};
 }
+
+clsink_plan* handle_of(clsink::DecodePlan plan) { return new clsink_plan(with_texts(std::move(plan))); }
 
 clsink::DecodePlan make_plan(const clsink::Context& context, const clsink::DecodeProblem& problem,
                              const clsink_plan_options* given) {
@@ -191,10 +193,12 @@ clsink_status clsink_variants(const clsink_context* context, const clsink_proble
   });
 }
 
-clsink_status clsink_prepare(clsink_context* context, const clsink_plan* plan) {
+clsink_status clsink_prepare(clsink_context* context, clsink_plan* plan) {
   return guarded([&] {
     clsink::Context& ours = required(context, "context", ErrorCode::kInvalidPlan).context;
-    ours.prepare(required(plan, "plan", ErrorCode::kInvalidPlan).plan);
+    clsink_plan& given = required(plan, "plan", ErrorCode::kInvalidPlan);
+    clsink::DecodePlan prepared = ours.prepare(given.plan);
+    if (!(prepared == given.plan)) given = with_texts(std::move(prepared));
   });
 }
 

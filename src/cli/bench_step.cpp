@@ -31,8 +31,8 @@ DecodeProblem with_routing(DecodeProblem problem) {
   return problem;
 }
 
-BenchStep::BenchStep(Context& context, const harness::OpenClDevice& opencl, DecodePlan plan, BenchData& data, Load load)
-    : context_(context), plan_(std::move(plan)), data_(data), load_(std::move(load)) {
+BenchStep::BenchStep(Context& context, const harness::OpenClDevice& opencl, const DecodePlan& plan, BenchData& data, Load load)
+    : context_(context), plan_(context.prepare(plan)), data_(data), load_(std::move(load)) {
   const DecodeProblem& problem = plan_.problem;
   workspace_ = cl::Buffer(opencl.context, CL_MEM_READ_WRITE, static_cast<std::size_t>(plan_.workspace_bytes));
   statistics_ = cl::Buffer(opencl.context, CL_MEM_READ_WRITE, load_.routed.size() * sizeof(GroupStatistics));
@@ -50,7 +50,6 @@ BenchStep::BenchStep(Context& context, const harness::OpenClDevice& opencl, Deco
   step_.scale = data.scale();
   step_.tau = TauTable::constant(BenchData::kTauBetween);
   step_.floor = kBelowAnyCosine;
-  context_.prepare(plan_);
 }
 
 DecodeBuffers BenchStep::buffers() {

@@ -20,7 +20,7 @@ class BenchStep {
  public:
   /// The load's routing comes about by queries that lean towards the sink or away from it, or by the caller's mask, which
   /// cannot tell sequences apart: Error(kInvalidProblem) if it would have to.
-  BenchStep(Context& context, const harness::OpenClDevice& opencl, DecodePlan plan, BenchData& data, Load load);
+  BenchStep(Context& context, const harness::OpenClDevice& opencl, const DecodePlan& plan, BenchData& data, Load load);
 
   void enqueue(const cl::CommandQueue& queue);
   /// One step on a profiling queue; its kernels' times join stage_us(). Blocks.

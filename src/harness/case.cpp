@@ -6,8 +6,11 @@
 
 #include <array>
 #include <cmath>
+#include <limits>
 #include <sstream>
 #include <utility>
+
+#include "model/fields.hpp"
 
 namespace clsink::harness {
 namespace {
@@ -39,10 +42,13 @@ double number(const std::string& field, const std::string& text) {
   fail(fmt::format("case: {}={} is not a number", field, text));
 }
 
-std::int64_t integer(const std::string& field, const std::string& text) {
-  const double value = number(field, text);
-  if (value != std::floor(value)) fail(fmt::format("case: {}={} is not an integer", field, text));
-  return static_cast<std::int64_t>(value);
+template <typename T>
+T integer(const std::string& field, const std::string& text) {
+  const std::int64_t value = parse_int(text, "case: " + field);
+  if (value < std::numeric_limits<T>::min() || value > std::numeric_limits<T>::max()) {
+    fail(fmt::format("case: {}={} is out of range", field, text));
+  }
+  return static_cast<T>(value);
 }
 
 std::string tau_text(const TauTable& tau) {
@@ -58,7 +64,7 @@ TauTable parse_tau(const std::string& text) {
   for (const std::string& point : split(text, ',')) {
     const auto colon = point.find(':');
     if (colon == std::string::npos || tau.count == TauTable::kMaxPoints) fail(fmt::format("case: tau={} is no table", text));
-    tau.points[tau.count++] = {static_cast<std::int32_t>(integer("tau", point.substr(0, colon))),
+    tau.points[tau.count++] = {integer<std::int32_t>("tau", point.substr(0, colon)),
                                static_cast<float>(number("tau", point.substr(colon + 1)))};
   }
   return tau;
@@ -72,9 +78,9 @@ LaunchTuning parse_tuning(const std::string& text) {
     const std::string key = word.substr(0, equals);
     const std::string value = equals == std::string::npos ? "" : word.substr(equals + 1);
     if (key == "workers_per_cu")
-      tuning.workers_per_cu = static_cast<std::int32_t>(integer(key, value));
+      tuning.workers_per_cu = integer<std::int32_t>(key, value);
     else if (key == "min_tiles")
-      tuning.min_tiles = static_cast<std::int32_t>(integer(key, value));
+      tuning.min_tiles = integer<std::int32_t>(key, value);
     else
       fail(fmt::format("case: unknown tuning field {}", word));
   }
@@ -83,9 +89,9 @@ LaunchTuning parse_tuning(const std::string& text) {
 
 void read_field(Case& c, const std::string& key, const std::string& value) {
   if (key == "lens") {
-    for (const std::string& len : split(value, ',')) c.kv_lens.push_back(static_cast<std::int32_t>(integer(key, len)));
+    for (const std::string& len : split(value, ',')) c.kv_lens.push_back(integer<std::int32_t>(key, len));
   } else if (key == "seed") {
-    c.seed = static_cast<std::uint32_t>(integer(key, value));
+    c.seed = integer<std::uint32_t>(key, value);
   } else if (key == "data") {
     c.data = parse_data_kind(value);
   } else if (key == "scale") {
@@ -95,15 +101,15 @@ void read_field(Case& c, const std::string& key, const std::string& value) {
   } else if (key == "floor") {
     c.floor = static_cast<float>(number(key, value));
   } else if (key == "anchors") {
-    c.anchors = integer(key, value) != 0;
+    c.anchors = integer<std::int32_t>(key, value) != 0;
   } else if (key == "tau_offsets") {
-    c.tau_offsets = integer(key, value) != 0;
+    c.tau_offsets = integer<std::int32_t>(key, value) != 0;
   } else if (key == "optional") {
-    c.optional_outputs = integer(key, value) != 0;
+    c.optional_outputs = integer<std::int32_t>(key, value) != 0;
   } else if (key == "offset") {
-    c.offset_bytes = integer(key, value);
+    c.offset_bytes = integer<std::int64_t>(key, value);
   } else if (key == "v_at") {
-    c.v_at_bytes = integer(key, value);
+    c.v_at_bytes = integer<std::int64_t>(key, value);
   } else {
     fail(fmt::format("case: unknown field {}={}", key, value));
   }

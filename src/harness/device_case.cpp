@@ -262,8 +262,7 @@ DecodePlan plan_of(const Context& context, const Case& c) {
 
 Outcome run_case(const OpenClDevice& device, Context& context, const Case& c, const Inputs& inputs,
                  const ReferenceResult& reference) {
-  const DecodePlan plan = plan_of(context, c);
-  context.prepare(plan);
+  const DecodePlan plan = context.prepare(plan_of(context, c));
   DeviceCase on_device(device, plan, c, inputs);
   cl::CommandQueue queue = device.queue();
   context.enqueue(queue(), plan, on_device.buffers, on_device.step);

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "harness/inputs.hpp"
@@ -34,6 +35,8 @@ struct Trace {
 };
 
 /// Throws Error(kInvalidProblem) that names what is wrong with the description (JSON) or its data.
+Trace parse_trace(std::string_view description, std::string_view data, const std::string& name);
+/// Of two files: the description, and beside it the data (.bin).
 Trace load_trace(const std::string& description_path);
 
 /// Token 0 once, then all others over and over: a longer context whose sink stays single.

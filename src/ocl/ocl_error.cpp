@@ -50,7 +50,8 @@ std::string cl_error_name(cl_int code) {
 
 void throw_cl_error(cl_int code, const std::string& call) {
   const bool memory = code == CL_MEM_OBJECT_ALLOCATION_FAILURE || code == CL_OUT_OF_HOST_MEMORY || code == CL_OUT_OF_RESOURCES;
-  throw Error(memory ? ErrorCode::kOutOfMemory : ErrorCode::kOpenCl, fmt::format("{} returned {}", call, cl_error_name(code)));
+  throw OpenClError(memory ? ErrorCode::kOutOfMemory : ErrorCode::kOpenCl,
+                    fmt::format("{} returned {}", call, cl_error_name(code)), code);
 }
 
 }  // namespace clsink

@@ -66,17 +66,17 @@ CompiledKernel::CompiledKernel(const cl::Context& context, const cl::Device& dev
   }
   // The C call: the binding's build() throws away which of several errors it was.
   const cl_device_id id = device();
+  const auto refuse = [&](const char* what, cl_int code) {
+    if (code == CL_OUT_OF_HOST_MEMORY) throw_cl_error(code, fmt::format("the build of kernel '{}'", name));
+    throw Error(ErrorCode::kBuildFailed, fmt::format("kernel '{}' {} ({})\noptions: {}\n{}", name, what, cl_error_name(code),
+                                                     options, with_file_places(build_log(program_, device), source)));
+  };
   const cl_int code = clBuildProgram(program_(), 1, &id, options.c_str(), nullptr, nullptr);
-  if (code != CL_SUCCESS) {
-    throw Error(ErrorCode::kBuildFailed,
-                fmt::format("kernel '{}' did not build ({}) with options: {}\n{}", name, cl_error_name(code), options,
-                            with_file_places(build_log(program_, device), source)));
-  }
+  if (code != CL_SUCCESS) refuse("did not build", code);
   try {
     kernel_ = cl::Kernel(program_, name.c_str());
   } catch (const cl::Error& error) {
-    throw Error(ErrorCode::kBuildFailed, fmt::format("kernel '{}' is missing after the build ({}) with options: {}\n{}", name,
-                                                     cl_error_name(error.err()), options, build_log(program_, device)));
+    refuse("is missing after the build", error.err());
   }
 }
 

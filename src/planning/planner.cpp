@@ -110,10 +110,11 @@ std::optional<std::string> unsupported_reason(const DeviceFacts& facts, const De
   return std::nullopt;
 }
 
-DecodePlan make_plan(const DeviceFacts& facts, const DecodeProblem& problem, const TuningDb& db) {
+DecodePlan make_plan(const DeviceFacts& facts, const DecodeProblem& problem, const TuningDb& db,
+                     const std::vector<DroppedVariant>& dropped) {
   const DecodeProblem resolved = resolve(problem);
   if (auto reason = unsupported_reason(facts)) throw Error(ErrorCode::kUnsupportedDevice, *reason);
-  const TuningDb::Match match = db.find(facts, resolved);
+  const TuningDb::Match match = db.find(facts, resolved, dropped);
   if (!match.row) throw Error(ErrorCode::kUnsupportedDevice, match.reason);
   DecodePlan plan = assemble(facts, resolved, match.row->variant, match.row->tuning);
   plan.match = match.level;

@@ -16,8 +16,9 @@ namespace clsink {
 /// Nothing, or why the problem cannot run on the device.
 std::optional<std::string> unsupported_reason(const DeviceFacts& facts, const DecodeProblem& problem, const TuningDb& db);
 
-/// The planned variant. Throws Error(kInvalidProblem) or Error(kUnsupportedDevice).
-DecodePlan make_plan(const DeviceFacts& facts, const DecodeProblem& problem, const TuningDb& db);
+/// The planned variant, none of the dropped ones. Throws Error(kInvalidProblem) or Error(kUnsupportedDevice).
+DecodePlan make_plan(const DeviceFacts& facts, const DecodeProblem& problem, const TuningDb& db,
+                     const std::vector<DroppedVariant>& dropped = {});
 
 /// The caller's variant; without `tuning`, that of the row that would have been chosen for the same engine.
 DecodePlan make_plan(const DeviceFacts& facts, const DecodeProblem& problem, const TuningDb& db, const DecodeVariant& variant,

@@ -180,7 +180,8 @@ void TuningDb::add(std::string_view file_name, std::string_view text) {
   rows_.insert(rows_.end(), rows.begin(), rows.end());
 }
 
-TuningDb::Match TuningDb::find(const DeviceFacts& facts, const DecodeProblem& problem) const {
+TuningDb::Match TuningDb::find(const DeviceFacts& facts, const DecodeProblem& problem,
+                               const std::vector<DroppedVariant>& dropped) const {
   const DeviceFamily family = device_family(facts);
   std::vector<std::pair<Rank, const TuningRow*>> candidates;
   for (std::size_t i = 0; i < rows_.size(); ++i) {
@@ -190,8 +191,15 @@ TuningDb::Match TuningDb::find(const DeviceFacts& facts, const DecodeProblem& pr
   std::sort(candidates.begin(), candidates.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
 
   Match match;
-  std::string passed_over;
+  std::string passed_over, dropped_ones;
+  for (const DroppedVariant& one : dropped) {
+    dropped_ones += fmt::format("; dropped '{}': {}", to_string(one.variant), one.reason);
+  }
+  const auto is_dropped = [&](const DecodeVariant& variant) {
+    return std::any_of(dropped.begin(), dropped.end(), [&](const DroppedVariant& one) { return one.variant == variant; });
+  };
   for (const auto& [rank, row] : candidates) {
+    if (is_dropped(row->variant)) continue;
     if (const auto reason = misfit_reason(facts, problem, row->variant)) {
       if (passed_over.empty()) passed_over = fmt::format("; passed over {}: {}", row->source, *reason);
       continue;
@@ -202,10 +210,11 @@ TuningDb::Match TuningDb::find(const DeviceFacts& facts, const DecodeProblem& pr
     if (!row->device.driver.empty() && row->device.driver != facts.driver) {
       match.reason += fmt::format(", measured with driver {}, this is {}", row->device.driver, facts.driver);
     }
-    match.reason += passed_over;
+    match.reason += passed_over + dropped_ones;
     return match;
   }
-  match.reason = fmt::format("no tuning row fits a {} {} device{}", family.vendor, family.device_class, passed_over);
+  match.reason =
+      fmt::format("no tuning row fits a {} {} device{}{}", family.vendor, family.device_class, passed_over, dropped_ones);
   return match;
 }
 

@@ -42,6 +42,12 @@ struct TuningRow {
   std::string source;  ///< "file:line"
 };
 
+/// A variant that the device was asked to build and did not.
+struct DroppedVariant {
+  DecodeVariant variant;
+  std::string reason;
+};
+
 class TuningDb {
  public:
   /// Adds the rows of one file; all or none. Throws Error(kInvalidProblem) with file and line of the first bad one.
@@ -52,8 +58,8 @@ class TuningDb {
     MatchLevel level = MatchLevel::kGeneric;
     std::string reason;  ///< a sentence: the row, its level, better rows that did not fit, driver differences
   };
-  /// The best row for the problem that fits the device (see misfit_reason).
-  Match find(const DeviceFacts& facts, const DecodeProblem& problem) const;
+  /// The best row for the problem that fits the device (see misfit_reason) and was not dropped.
+  Match find(const DeviceFacts& facts, const DecodeProblem& problem, const std::vector<DroppedVariant>& dropped = {}) const;
 
   std::size_t size() const { return rows_.size(); }
 

@@ -75,13 +75,16 @@ std::int64_t count_pages(cl_context context, const BufferView& view, const char*
   return std::min<std::int64_t>(pages, INT32_MAX);
 }
 
+// Otherwise the step's table is not looked at.
+bool has_tau(const SinkRouting& routing) { return routing.enabled && routing.score == Score::kCosine; }
+
 void check_step(const DecodePlan& plan, const DecodeStep& step) {
   if (step.batch < 0 || step.batch > plan.problem.max_batch) {
     refuse(fmt::format("step.batch is {}, the plan's bound is 0 to {}", step.batch, plan.problem.max_batch));
   }
   if (!std::isfinite(step.scale)) refuse(fmt::format("step.scale is {}, must be finite", step.scale));
   const SinkRouting& routing = plan.problem.routing;
-  if (!routing.enabled || routing.score == Score::kMask) return;
+  if (!has_tau(routing)) return;
   const TauTable& tau = step.tau;
   if (tau.count < 1 || tau.count > TauTable::kMaxPoints) {
     refuse(fmt::format("step.tau.count is {}, cosine routing needs 1 to {} points", tau.count, TauTable::kMaxPoints));
@@ -228,6 +231,7 @@ decode_args check_and_describe(cl_context context, const DecodePlan& plan, const
   args.step_tag = next_step_tag();
   args.scale = step.scale;
   args.floor_score = step.floor;
+  if (!has_tau(p.routing)) return args;
   args.tau_count = step.tau.count;
   for (int i = 0; i < step.tau.count; ++i) {
     args.tau_kv_len[i] = step.tau.points[static_cast<std::size_t>(i)].kv_len;

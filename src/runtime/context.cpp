@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <atomic>
+#include <chrono>
 #include <map>
 #include <shared_mutex>
 
@@ -52,7 +53,7 @@ class Context::Impl {
         device_(adopt_device(context_, device)),
         facts_(query_device(device_)),
         options_(std::move(options)),
-        programs_(context_, device_) {
+        programs_(context_, device_, [this](const std::string& message) { log(LogLevel::kInfo, message); }) {
     log(LogLevel::kInfo, fmt::format("{} ({}), driver {}", facts_.name, facts_.platform, facts_.driver));
   }
 
@@ -67,22 +68,32 @@ class Context::Impl {
     return plan;
   }
 
-  void prepare(const DecodePlan& plan) {
+  DecodePlan prepare(DecodePlan plan) {
     check_owner(plan);
-    if (find(plan)) return;
-    const std::size_t before = programs_.size();
-    const auto program = std::make_shared<DecodeProgram>(plan, facts_, programs_);
-    program->warm_up(context_, device_);
-    const std::unique_lock<std::shared_mutex> lock(mutex_);
-    prepared_.emplace(to_string(plan), program);
-    log(LogLevel::kInfo, fmt::format("prepared: {} ({} programs built)", to_string(plan), programs_.size() - before));
+    std::vector<DroppedVariant> dropped;
+    while (true) {
+      try {
+        compile(plan);
+        return plan;
+      } catch (const Error& error) {
+        if (error.code() != ErrorCode::kBuildFailed) throw;
+        const std::string message = fmt::format("variant '{}': {}", to_string(plan.variant), error.what());
+        if (plan.match == MatchLevel::kForced) throw Error(error.code(), message);
+        log(LogLevel::kWarning, "dropped " + message);
+        const std::string_view reason = error.what();
+        dropped.push_back({plan.variant, std::string(reason.substr(0, reason.find('\n')))});
+        plan = plan_without(dropped, plan.problem, message);
+      }
+    }
   }
 
   void enqueue(cl_command_queue queue, const DecodePlan& plan, const DecodeBuffers& buffers, const DecodeStep& step,
                const std::vector<cl_event>& wait_for, cl_event* done, std::vector<StageEvent>* stages) const {
     check_owner(plan);
     const auto program = find(plan);
-    if (!program) throw Error(ErrorCode::kInvalidPlan, "the plan is not prepared: " + to_string(plan));
+    if (!program) {
+      throw Error(ErrorCode::kInvalidPlan, "the plan is not prepared, or prepare returned another: " + to_string(plan));
+    }
     const bool in_order = check_queue(queue);
     for (std::size_t i = 0; i < wait_for.size(); ++i) {
       if (wait_for[i] == nullptr) throw Error(ErrorCode::kInvalidBuffer, fmt::format("wait_for[{}] is null", i));
@@ -104,6 +115,31 @@ class Context::Impl {
   void check_owner(const DecodePlan& plan) const {
     if (plan.context_id == 0) throw Error(ErrorCode::kInvalidPlan, "the plan was not made by Context::plan");
     if (plan.context_id != id_) throw Error(ErrorCode::kInvalidPlan, "the plan belongs to another Context");
+  }
+
+  void compile(const DecodePlan& plan) {
+    if (find(plan)) return;
+    const std::size_t before = programs_.size();
+    const auto begin = std::chrono::steady_clock::now();
+    const auto program = std::make_shared<DecodeProgram>(plan, facts_, programs_);
+    program->warm_up(context_, device_);
+    {
+      const std::unique_lock<std::shared_mutex> lock(mutex_);
+      prepared_.emplace(to_string(plan), program);
+    }
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
+    log(LogLevel::kInfo, fmt::format("prepared: {} ({} programs built, {:.2f} s with the first launches)", to_string(plan),
+                                     programs_.size() - before, seconds.count()));
+  }
+
+  // The next plan for the problem; if there is none, the error of the last build with all that were dropped.
+  DecodePlan plan_without(const std::vector<DroppedVariant>& dropped, const DecodeProblem& problem,
+                          const std::string& last_failure) const {
+    try {
+      return own(make_plan(facts_, problem, builtin_tuning_db(), dropped));
+    } catch (const Error& error) {
+      throw Error(ErrorCode::kBuildFailed, fmt::format("{}\n{}", error.what(), last_failure));
+    }
   }
 
   // Few plans live in a context, and comparing them allocates nothing.
@@ -185,7 +221,7 @@ std::vector<Context::KernelLaunch> Context::launches(const DecodePlan& plan) con
   return launches;
 }
 
-void Context::prepare(const DecodePlan& plan) { impl_->prepare(plan); }
+DecodePlan Context::prepare(const DecodePlan& plan) { return impl_->prepare(plan); }
 
 void Context::enqueue(cl_command_queue queue, const DecodePlan& plan, const DecodeBuffers& buffers, const DecodeStep& step,
                       const std::vector<cl_event>& wait_for, cl_event* done) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/decode_program.hpp"
 
+#include <fmt/format.h>
+
 #include "model/program_spec.hpp"
 #include "ocl/ocl_error.hpp"
 #include "planning/planner.hpp"
@@ -71,8 +73,15 @@ void DecodeProgram::warm_up(const cl::Context& context, const cl::Device& device
     buffers.workspace = {placeholder(), 0};
     const decode_args args = describe_plan(plan_);  // batch 0: the kernels return before they touch memory
     for (const Stage& stage : stages_) {
-      stage.compiled->launch(queue(), arguments_of(stage.kernel, plan_.variant.fusion, buffers, args),
-                             {work_groups(plan_, stage.kernel, plan_.problem.max_batch), stage.work_items}, {}, nullptr);
+      try {
+        stage.compiled->launch(queue(), arguments_of(stage.kernel, plan_.variant.fusion, buffers, args),
+                               {work_groups(plan_, stage.kernel, plan_.problem.max_batch), stage.work_items}, {}, nullptr);
+      } catch (const OpenClError& error) {
+        // Memory may be there next time; anything else is the kernel's: without sequences a launch asks for nothing more.
+        if (error.cl_code() == CL_MEM_OBJECT_ALLOCATION_FAILURE || error.cl_code() == CL_OUT_OF_HOST_MEMORY) throw;
+        throw Error(ErrorCode::kBuildFailed,
+                    fmt::format("kernel '{}' does not run: {}", to_string(stage.kernel), error.what()));
+      }
     }
     queue.finish();
   } catch (const cl::Error& error) {

@@ -20,7 +20,7 @@ class DecodeProgram {
   const DecodePlan& plan() const { return plan_; }
 
   /// Launches every kernel at max_batch with no sequence in the step, and waits: compilers that work at the first
-  /// launch do so now.
+  /// launch do so now. Throws Error(kBuildFailed) if the device does not run a kernel that it has built.
   void warm_up(const cl::Context& context, const cl::Device& device) const;
 
   /// Enqueues the step's kernels. `stages`, if not null, receives an event of each.

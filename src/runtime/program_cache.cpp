@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/program_cache.hpp"
 
+#include <fmt/format.h>
+
+#include <chrono>
 #include <clsink/error.hpp>
 
 namespace clsink {
@@ -39,8 +42,25 @@ bool is_final(const std::exception_ptr& failure) {
 
 }  // namespace
 
+std::shared_ptr<CompiledKernel> ProgramCache::build(Kernel kernel, const std::string& options) {
+  const std::string name = to_string(kernel);
+  log_(fmt::format("building kernel '{}': {}", name, options));
+  const auto begin = std::chrono::steady_clock::now();
+  const auto seconds = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count(); };
+  std::shared_ptr<CompiledKernel> compiled;
+  try {
+    compiled = std::make_shared<CompiledKernel>(context_, device_, kernel_source(kernel), name, options);
+  } catch (const Error&) {
+    log_(fmt::format("kernel '{}' failed after {:.2f} s", name, seconds()));
+    throw;
+  }
+  log_(fmt::format("built kernel '{}' in {:.2f} s", name, seconds()));
+  ++built_;
+  return compiled;
+}
+
 std::shared_ptr<CompiledKernel> ProgramCache::get(const ProgramSpec& spec) {
-  const std::string options = build_options(spec), name = to_string(spec.kernel), key = name + " " + options;
+  const std::string options = build_options(spec), key = fmt::format("{} {}", to_string(spec.kernel), options);
   std::promise<std::shared_ptr<CompiledKernel>> promise;
   {
     std::unique_lock<std::mutex> lock(mutex_);
@@ -52,8 +72,7 @@ std::shared_ptr<CompiledKernel> ProgramCache::get(const ProgramSpec& spec) {
     }
   }
   try {
-    auto kernel = std::make_shared<CompiledKernel>(context_, device_, kernel_source(spec.kernel), name, options);
-    ++built_;
+    auto kernel = build(spec.kernel, options);
     promise.set_value(kernel);
     return kernel;
   } catch (...) {

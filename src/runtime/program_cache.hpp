@@ -4,6 +4,7 @@
 
 #include <CL/opencl.hpp>
 #include <atomic>
+#include <functional>
 #include <future>
 #include <map>
 #include <memory>
@@ -20,7 +21,10 @@ std::string_view kernel_source(Kernel kernel);
 
 class ProgramCache {
  public:
-  ProgramCache(cl::Context context, cl::Device device) : context_(std::move(context)), device_(std::move(device)) {}
+  /// `log` is told before and after every build.
+  using Log = std::function<void(const std::string&)>;
+  ProgramCache(cl::Context context, cl::Device device, Log log)
+      : context_(std::move(context)), device_(std::move(device)), log_(std::move(log)) {}
 
   /// Builds, or waits for another thread that builds, or returns what is there. What does not compile is
   /// remembered and thrown again; other failures are tried again.
@@ -30,8 +34,11 @@ class ProgramCache {
 
  private:
   using Build = std::shared_future<std::shared_ptr<CompiledKernel>>;
+  std::shared_ptr<CompiledKernel> build(Kernel kernel, const std::string& options);
+
   cl::Context context_;
   cl::Device device_;
+  Log log_;
   std::mutex mutex_;
   std::map<std::string, Build> builds_;
   std::atomic<std::size_t> built_{0};

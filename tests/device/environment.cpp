@@ -14,12 +14,6 @@ testing::AssertionResult failure(const Case& c, const std::string& reason) {
   return testing::AssertionFailure() << reason << "\n  repeat: clsink verify --case \"" << to_string(c) << "\"";
 }
 
-DecodePlan prepared(Context& context, const Case& c) {
-  DecodePlan plan = plan_of(context, c);
-  context.prepare(plan);
-  return plan;
-}
-
 }  // namespace
 
 const OpenClDevice& test_device() {
@@ -103,7 +97,7 @@ Fixture::Fixture(const Case& of, Context& with)
       c(of),
       inputs(make_inputs(c)),
       reference(reference_decode(c.problem, step_of(c), reference_inputs(c.problem, inputs))),
-      plan(prepared(context, c)),
+      plan(context.prepare(plan_of(context, c))),
       on_device(test_device(), plan, c, inputs) {}
 
 void Fixture::enqueue_after(cl::CommandQueue& queue, cl::Event& last) {

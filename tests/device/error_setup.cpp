@@ -42,7 +42,7 @@ ErrorSetup::ErrorSetup(const std::string& problem_text, bool prepared)
       c_plan(make_plan(c_context.get(), problem_text)),
       queue(device.queue()) {
   if (prepared) {
-    context.prepare(plan);
+    plan = context.prepare(plan);
     EXPECT_EQ(clsink_prepare(c_context.get(), c_plan.get()), CLSINK_OK) << clsink_last_error();
   }
   place_buffers();

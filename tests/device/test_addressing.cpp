@@ -95,8 +95,7 @@ TEST(Addressing, SequenceStrideBeyond31Bits) {
   c.v_at_bytes = 128;
   FarRows rows(c, stride + sequence_elements);
   for (const Case& variant : with_typical_variants(c)) {
-    const DecodePlan plan = plan_of(test_context(), variant);
-    test_context().prepare(plan);
+    const DecodePlan plan = test_context().prepare(plan_of(test_context(), variant));
     EXPECT_TRUE(rows.good(plan, rows.run(plan))) << to_string(*variant.variant);
   }
 }
@@ -109,8 +108,7 @@ TEST(Addressing, TokenStrideWhoseProductExceeds31Bits) {
   c.v_at_bytes = 128;
   FarRows rows(c, 99 * stride + 1024);
   for (const Case& variant : with_typical_variants(c)) {
-    const DecodePlan plan = plan_of(test_context(), variant);
-    test_context().prepare(plan);
+    const DecodePlan plan = test_context().prepare(plan_of(test_context(), variant));
     EXPECT_TRUE(rows.good(plan, rows.run(plan))) << to_string(*variant.variant);
   }
 }

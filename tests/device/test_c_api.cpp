@@ -262,7 +262,7 @@ TEST(CApi, NullPointers) {
   clsink_plan_info_init(&info, sizeof info);
   const auto visit = [](const char*, void*) {};
   clsink_context* const context = s.c_context.get();
-  const clsink_plan* const good = s.c_plan.get();
+  clsink_plan* const good = s.c_plan.get();
   const cl_command_queue queue = s.queue();
 
   const struct {

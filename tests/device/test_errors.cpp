@@ -148,6 +148,21 @@ TEST(Errors, GoodStepsTouchTheOutput) {
   }
 }
 
+// A step may serve layers that route and others that do not.
+TEST(Errors, TheTauTableOfStepsWithoutCosinesIsNotLookedAt) {
+  for (const char* problem : {kDense, kMask}) {
+    for (const std::int32_t count : {-1, 17, 1 << 30}) {
+      ErrorSetup& s = setup_of(problem);
+      s.step.tau.count = s.c_step.tau_count = count;
+      s.context.enqueue(s.queue(), s.plan, s.buffers, s.step);
+      EXPECT_EQ(s.enqueue_c(s.queue()), CLSINK_OK) << clsink_last_error();
+      s.queue.finish();
+      s.step.tau.count = s.c_step.tau_count = 1;
+      s.restore();
+    }
+  }
+}
+
 TEST(Errors, Queues) {
   ErrorSetup& s = setup_of(kDense);
   const cl::Context foreign(s.device.device);
@@ -322,10 +337,12 @@ TEST(Errors, BuildFailureHasSpecLogAndLine) {
   ErrorSetup s(kDense, false);
   DecodePlan plan = s.plan;
   plan.variant.vec = 3;
+  plan.match = MatchLevel::kForced;
   const auto [code, message] = error_of([&] { s.context.prepare(plan); });
   EXPECT_EQ(code, ErrorCode::kBuildFailed);
   const std::string file = plan.variant.engine == Engine::kCpu ? "engines/cpu.clh:" : "engines/simt.clh:";
-  for (const std::string& words : {std::string("'decode'"), std::string("-DVEC=3"), file, std::string("VEC")}) {
+  for (const std::string& words :
+       {"variant '" + to_string(plan.variant), std::string("'decode'"), std::string("-DVEC=3"), file, std::string("VEC")}) {
     EXPECT_NE(message.find(words), std::string::npos) << "no '" << words << "' in:\n" << message;
   }
   EXPECT_EQ(error_of([&] { s.context.enqueue(s.queue(), plan, s.buffers, s.step); }).first, ErrorCode::kInvalidPlan);

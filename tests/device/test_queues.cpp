@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Queues, events and threads.
+// Queues and events.
 #include <algorithm>
 #include <chrono>
 #include <thread>
@@ -86,48 +86,6 @@ TEST(Queues, ProfiledStagesAreInOrder) {
     last_end = event.getProfilingInfo<CL_PROFILING_COMMAND_END>();
   }
   EXPECT_EQ(std::count(names.begin(), names.end(), "decode"), 1);
-}
-
-TEST(Queues, ThreadsShareAContext) {
-  constexpr int kThreads = 4;
-  std::vector<std::thread> threads;
-  std::vector<std::string> failures(kThreads);
-  test_context();
-  for (int id = 0; id < kThreads; ++id) {
-    threads.emplace_back([id, &failures] {
-      try {
-        Fixture fixture(numbered(id));
-        cl::CommandQueue queue = id % 2 == 0 ? test_device().queue() : test_queue(false);
-        for (int i = 0; i < 10; ++i) {
-          const testing::AssertionResult result = fixture.good(fixture.run(queue));
-          if (!result) failures[id] = result.message();
-        }
-      } catch (const std::exception& error) {
-        failures[id] = error.what();
-      }
-    });
-  }
-  for (std::thread& thread : threads) thread.join();
-  for (const std::string& failure : failures) EXPECT_EQ(failure, "");
-}
-
-// Threads that prepare the same and different plans at once end up with every program once.
-TEST(Queues, ThreadsPrepareAtOnce) {
-  Context shared(test_device().context(), test_device().device()), alone(test_device().context(), test_device().device());
-  const DecodeProblem first = numbered(1).problem;
-  DecodeProblem second = first;
-  second.head_dim = 32;
-  std::vector<std::thread> threads;
-  for (int id = 0; id < 4; ++id) {
-    threads.emplace_back([&, id] { shared.prepare(shared.plan(id % 2 == 0 ? first : second)); });
-  }
-  for (std::thread& thread : threads) thread.join();
-  alone.prepare(alone.plan(first));
-  alone.prepare(alone.plan(second));
-  EXPECT_EQ(shared.programs_built(), alone.programs_built());
-  Fixture fixture(numbered(5), shared);
-  cl::CommandQueue queue = test_device().queue();
-  EXPECT_TRUE(fixture.good(fixture.run(queue)));
 }
 
 }  // namespace

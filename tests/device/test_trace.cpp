@@ -46,8 +46,7 @@ ReferenceResult reference_of(const Case& c, const TraceLayer& layer) {
 }
 
 LayerRun run(const Case& c, const TraceLayer& layer, const ReferenceResult& reference) {
-  const DecodePlan plan = plan_of(test_context(), c);
-  test_context().prepare(plan);
+  const DecodePlan plan = test_context().prepare(plan_of(test_context(), c));
   DeviceCase on_device(test_device(), plan, c, trace_inputs(trace(), layer, c.kv_lens));
   cl::CommandQueue queue = test_device().queue();
   test_context().enqueue(queue(), plan, on_device.buffers, on_device.step);

@@ -83,8 +83,8 @@ int main(void) {
   clsink_plan_info_init(&info, sizeof info);
   need(clsink_context_create(opencl, device, NULL, &context) == CLSINK_OK, "clsink_context_create");
   need(clsink_plan_create(context, &problem, NULL, &plan) == CLSINK_OK, "clsink_plan_create");
-  need(clsink_plan_get_info(plan, &info) == CLSINK_OK, "clsink_plan_get_info");
   need(clsink_prepare(context, plan) == CLSINK_OK, "clsink_prepare");
+  need(clsink_plan_get_info(plan, &info) == CLSINK_OK, "clsink_plan_get_info");
 
   clsink_buffers buffers;
   clsink_buffers_init(&buffers, sizeof buffers);

@@ -45,8 +45,7 @@ int main() {
   double worst = 0.0;
   try {
     clsink::Context context(opencl, device);
-    const clsink::DecodePlan plan = context.plan(problem);
-    context.prepare(plan);
+    const clsink::DecodePlan plan = context.prepare(context.plan(problem));
     clsink::DecodeBuffers buffers;
     buffers.q.memory = make_buffer(opencl, std::vector<float>(kHeads * kDim, 0.25F));
     buffers.k.memory = make_buffer(opencl, std::vector<float>(kLength * kDim, 0.5F));

@@ -48,13 +48,4 @@ export PKG_CONFIG_PATH="$libdir/pkgconfig${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}" 
 cc -std=c11 -Wall -Wextra -Wpedantic -Werror "$here/decode.c" -o "$work/decode_pkg_config" $(pkg-config --cflags --libs clsink) -lm
 "$work/decode_pkg_config"
 
-if [ "$kind" = shared ]; then
-  # The dynamic symbols are the API, template instances of the standard library aside.
-  foreign=$(nm -D --defined-only -C "$libdir/libclsink.so" | cut -d' ' -f3- |
-    grep -vE '^(clsink_[a-z_]+$|clsink::(Context|Error|version|parse_|to_string)|(typeinfo|vtable|typeinfo name) for clsink::Error|std::|(void|bool) std::|.* std::|_init|_fini)' || true)
-  if [ -n "$foreign" ]; then
-    printf 'the shared library shows what is no API:\n%s\n' "$foreign" >&2
-    exit 1
-  fi
-  readelf -d "$libdir/libclsink.so" | grep -q 'SONAME.*libclsink.so.0.1'
-fi
+if [ "$kind" = shared ]; then bash "$here/check_symbols.sh" "$libdir/libclsink.so"; fi

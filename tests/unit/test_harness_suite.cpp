@@ -34,8 +34,9 @@ TEST(CaseText, RoundTrips) {
 TEST(CaseText, RefusesWhatItDoesNotKnow) {
   for (const char* text : {"f16 hq=1 hkv=1 d=32 b=1 kv=5", "f16 hq=1 hkv=1 d=32 b=1 kv=5 @ seed=1",
                            "f16 hq=1 hkv=1 d=32 b=1 kv=5 @ lens=1 data=odd", "f16 hq=1 hkv=1 d=32 b=1 kv=5 @ lens=1 colour=red",
-                           "f16 hq=1 hkv=1 d=32 b=1 kv=5 @ lens=1.5", "f16 hq=1 hkv=1 d=32 b=1 kv=5 @ lens=1 scale=x",
-                           "f16 hq=1 hkv=1 d=32 b=1 kv=5 | | | @ lens=1"}) {
+                           "f16 hq=1 hkv=1 d=32 b=1 kv=5 @ lens=1.5", "f16 hq=1 hkv=1 d=32 b=1 kv=5 @ lens=3e35",
+                           "f16 hq=1 hkv=1 d=32 b=1 kv=5 @ lens=4294967297", "f16 hq=1 hkv=1 d=32 b=1 kv=5 @ lens=1 seed=-1",
+                           "f16 hq=1 hkv=1 d=32 b=1 kv=5 @ lens=1 scale=x", "f16 hq=1 hkv=1 d=32 b=1 kv=5 | | | @ lens=1"}) {
     EXPECT_THROW(parse_case(text), Error) << text;
   }
 }

@@ -168,6 +168,23 @@ TEST(Lookup, MisfitsArePassedOverWithTheReason) {
       << nothing.reason;
 }
 
+TEST(Lookup, DroppedVariantsAreLeftOutAndSaid) {
+  const std::string wide = "simt schedule=static fusion=none wg=128 tile_kv=16 vec=4 stages=1";
+  const TuningDb db = db_of("device \"*\"\n" + row("*", 1, wide) + row("*", 2) + row("*", 3, wide));
+  const DecodeProblem problem = parse_problem(kProblem);
+  const std::vector<DroppedVariant> one = {{parse_variant(wide), "it does not build"}};
+  const TuningDb::Match match = db.find(nvidia_gpu(), problem, one);
+  ASSERT_NE(match.row, nullptr);
+  EXPECT_EQ(match.row->tuning.workers_per_cu, 2);
+  EXPECT_NE(match.reason.find("; dropped '" + wide + "': it does not build"), std::string::npos) << match.reason;
+
+  const TuningDb::Match nothing = db.find(nvidia_gpu(), problem, {one[0], {match.row->variant, "it does not run"}});
+  EXPECT_EQ(nothing.row, nullptr);
+  for (const char* words : {"no tuning row fits a nvidia gpu device; dropped '", "it does not build", "it does not run"}) {
+    EXPECT_NE(nothing.reason.find(words), std::string::npos) << nothing.reason;
+  }
+}
+
 TEST(Lookup, AnotherDriverIsSaid) {
   const TuningDb db = db_of("device \"NVIDIA H100 80GB HBM3\" driver=\"550.54\"\n" + row("*", 1));
   DeviceFacts facts = nvidia_gpu();
@@ -210,6 +227,20 @@ TEST(BuiltinRows, ReachEverySupportedProblem) {
     }
   }
   EXPECT_EQ(plans, 5U * 29 * 16 * 3 * 2 * 2);
+}
+
+TEST(BuiltinRows, WithoutTheirEngineDevicesHaveSimt) {
+  for (const DeviceFacts& facts : {pocl_cpu(), nvidia_gpu()}) {
+    for (const char* text : {kProblem, "f32 hq=8 hkv=2 d=64 b=1 kv=100", "f16 hq=16 hkv=1 d=256 b=1 kv=100 route=mean"}) {
+      std::vector<DroppedVariant> dropped;
+      DecodePlan plan = make_plan(facts, parse_problem(text), builtin_tuning_db());
+      while (plan.variant.engine != Engine::kSimt) {
+        dropped.push_back({plan.variant, "of its engine"});
+        plan = make_plan(facts, parse_problem(text), builtin_tuning_db(), dropped);
+      }
+      EXPECT_EQ(plan.match_reason.find("dropped") != std::string::npos, !dropped.empty()) << plan.match_reason;
+    }
+  }
 }
 
 TEST(BuiltinRows, EnginesForTheirDevices) {

@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Builds the fuzzers with clang, AddressSanitizer and UndefinedBehaviorSanitizer and runs each for so many seconds:
+#   tests/fuzz/run.sh [--seconds N]
+# Starts from seeds of the repository's files and what earlier runs have found (build-fuzz/corpus). Inputs that crash are
+# left in build-fuzz/crashes; `build-fuzz/tests/fuzz/fuzz_NAME INPUT` repeats one.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+seconds=5
+case "${1:-}" in
+  --seconds) seconds=$2 ;;
+  "") ;;
+  *) echo "usage: tests/fuzz/run.sh [--seconds N]" >&2; exit 2 ;;
+esac
+
+launcher=()
+command -v ccache >/dev/null && launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache -DCMAKE_C_COMPILER_LAUNCHER=ccache)
+cmake --preset fuzz "${launcher[@]}"
+cmake --build build-fuzz -j "$(nproc)"
+
+build=$PWD/build-fuzz
+mkdir -p "$build/crashes"
+/usr/bin/env python3 tests/fuzz/make_seeds.py . "$build/seeds"
+export ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1
+
+fuzz() {
+  local name=$1 log=$build/$1.log
+  mkdir -p "$build/corpus/$name"
+  if "$build/tests/fuzz/fuzz_$name" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -max_len=8192 \
+    -artifact_prefix="$build/crashes/$name-" -print_final_stats=1 "$build/corpus/$name" "$build/seeds/$name" >"$log" 2>&1; then
+    printf '%-7s ok, %s runs\n' "$name" "$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")"
+  else
+    printf '%-7s FAILED\n' "$name"
+    tail -n 60 "$log"
+    return 1
+  fi
+}
+export -f fuzz
+export build seconds
+printf '%s\n' text tuning trace c_api | xargs -P "$(nproc)" -I{} bash -c 'fuzz {}'
