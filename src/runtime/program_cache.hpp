@@ -15,9 +15,6 @@
 
 namespace clsink {
 
-/// The embedded source of a kernel, includes flattened.
-std::string_view kernel_source(Kernel kernel);
-
 class ProgramCache {
  public:
   ProgramCache(cl::Context context, cl::Device device) : context_(std::move(context)), device_(std::move(device)) {}
