@@ -15,9 +15,9 @@ import offline
 
 CLANG = "clang-19"  # the first of Debian 12 that knows gfx942 and gfx12
 LIBRARIES = pathlib.Path("/usr/lib/x86_64-linux-gnu/amdgcn/bitcode")
-TARGETS = [offline.Target("gfx906", "cdna"), offline.Target("gfx90a", "cdna", planned_only=False),
+TARGETS = [offline.Target("gfx906", "cdna"), offline.Target("gfx90a", "cdna", whole=True),
            offline.Target("gfx942", "cdna"), offline.Target("gfx1030", "rdna"),
-           offline.Target("gfx1100", "rdna", planned_only=False), offline.Target("gfx1200", "rdna")]
+           offline.Target("gfx1100", "rdna", whole=True), offline.Target("gfx1200", "rdna")]
 # What clang's remarks call it. Scalar registers that do not fit go into lanes of a vector register, which costs an
 # instruction and no memory: they are noted and are no failure unless they need scratch.
 REMARKS = {"vgprs": "VGPRs", "agprs": "AGPRs", "sgprs": "SGPRs", "scratch_bytes": "ScratchSize [bytes/lane]",

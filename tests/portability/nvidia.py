@@ -16,9 +16,9 @@ CLANG = "clang-19"  # the first of Debian 12 that knows sm_89 and sm_90
 LIBCLC = "/usr/lib/clc/nvptx64--nvidiacl.bc"
 PTXAS = os.environ.get("PTXAS", "ptxas")
 BUILTINS = pathlib.Path(__file__).with_name("nvptx_builtins.h")
-TARGETS = [offline.Target("sm_75", "turing", planned_only=False), offline.Target("sm_80", "nvidia"),
+TARGETS = [offline.Target("sm_75", "turing", whole=True), offline.Target("sm_80", "nvidia"),
            offline.Target("sm_86", "nvidia"), offline.Target("sm_89", "nvidia"),
-           offline.Target("sm_90", "nvidia", planned_only=False)]
+           offline.Target("sm_90", "nvidia", whole=True)]
 REGISTERS, ALLOCATION = 65536, 8  # of a multiprocessor; a warp takes them in units of so many for each thread
 # bytes of shared memory and threads of a multiprocessor (CUDA C++ Programming Guide, "Technical Specifications")
 SHARED = {"sm_75": 64 << 10, "sm_80": 164 << 10, "sm_86": 100 << 10, "sm_89": 100 << 10, "sm_90": 228 << 10}

@@ -10,7 +10,7 @@ import sys
 import offline
 
 CLANG, TRANSLATOR = "clang-15", "llvm-spirv-15"  # one version: a translator reads the bitcode of its own LLVM
-TARGETS = [offline.Target("spir64", "plain", planned_only=False)]
+TARGETS = [offline.Target("spir64", "plain", whole=True)]
 # OpenCL SPIR-V Environment Specification, full profile of OpenCL 1.2; Linkage says that there are names, see below.
 CAPABILITIES = {"Addresses", "Float16Buffer", "Int64", "Int16", "Int8", "Kernel", "Linkage", "Vector16"}
 

@@ -61,6 +61,13 @@ inline DeviceFacts intel_gpu() {
   return facts;
 }
 
+/// Gen12LP, whose threads have 128 registers and no more.
+inline DeviceFacts intel_lp_gpu() {
+  DeviceFacts facts = intel_gpu();
+  facts.name = "Intel(R) Iris(R) Xe Graphics";
+  return facts;
+}
+
 inline DeviceFacts intel_hpc_gpu() {
   DeviceFacts facts = intel_gpu();
   facts.name = "Intel(R) Data Center GPU Max 1550";
@@ -90,8 +97,14 @@ inline DeviceFacts smallest_gpu() {
 
 /// One device of each family of GPUs whose compilers tests/portability asks.
 inline std::map<std::string, DeviceFacts> family_devices() {
-  return {{"cdna", amd_gpu()},      {"rdna", amd_rdna_gpu()},        {"xe", intel_gpu()},      {"xe_hpc", intel_hpc_gpu()},
-          {"nvidia", nvidia_gpu()}, {"turing", nvidia_turing_gpu()}, {"plain", smallest_gpu()}};
+  return {{"cdna", amd_gpu()},
+          {"rdna", amd_rdna_gpu()},
+          {"xe", intel_gpu()},
+          {"xe_lp", intel_lp_gpu()},
+          {"xe_hpc", intel_hpc_gpu()},
+          {"nvidia", nvidia_gpu()},
+          {"turing", nvidia_turing_gpu()},
+          {"plain", smallest_gpu()}};
 }
 
 inline std::vector<DeviceFacts> invented_devices() {
