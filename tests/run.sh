@@ -71,12 +71,17 @@ sanitize() {
     cmake --build build-sanitize -j "$jobs" --target clsink_unit_tests device_errors device_c_api &&
     ctest --preset sanitize -j "$jobs" --no-tests=error
 }
+portability() {
+  local tier=()
+  [ "$full" = 0 ] || tier=(--full)
+  bash tests/portability/offline.sh "${tier[@]}"
+}
 mutations() { bash tests/mutations.sh build/mutations; }
 
 exec 3>&1
 stage setup install_missing && stage build build
 if [ "$failed" = 0 ]; then
-  stages=(unit device lint package tool sanitize mutations)
+  stages=(unit device lint package tool sanitize mutations portability)
   [ "$full" = 1 ] && stages+=(tidy)
   for name in "${stages[@]}"; do stage "$name" "$name"; done
 fi

@@ -47,7 +47,7 @@ std::vector<ProgramSpec> program_specs(const DecodePlan& plan, const DeviceFacts
   ProgramSpec common;
   common.routed = p.routing.enabled;
   common.schedule = static_cast<int>(plan.variant.schedule);
-  common.large_grf = wants_large_grf(plan, facts);
+  const bool large_grf = wants_large_grf(plan, facts);
   const bool native_exp2 = !facts.is_cpu;  // CPU runtimes call a library function, GPUs have an accurate instruction
 
   std::vector<ProgramSpec> specs;
@@ -84,6 +84,7 @@ std::vector<ProgramSpec> program_specs(const DecodePlan& plan, const DeviceFacts
   decode.vec = plan.variant.vec;
   decode.stages = plan.variant.stages;
   decode.native_exp2 = native_exp2;
+  decode.large_grf = large_grf;
   if (fusion == Fusion::kSingle) {
     decode.device_fence = facts.nv_compute_capability > 0 ? kPtxFence : kOpenClFence;
     if (decode.device_fence == kOpenClFence) decode.opencl_c = facts.version.rfind("OpenCL 2", 0) == 0 ? 20 : 30;
@@ -98,6 +99,7 @@ std::vector<ProgramSpec> program_specs(const DecodePlan& plan, const DeviceFacts
   combine.group_size = p.group_size();
   combine.wg = small_wg(plan, kCombineWg, facts.max_work_group_size);
   combine.native_exp2 = native_exp2;
+  combine.large_grf = large_grf;
   specs.push_back(combine);
   return specs;
 }
