@@ -14,8 +14,8 @@ import offline
 
 OCLOC = shlex.split(os.environ.get("OCLOC", "ocloc"))
 # Tiger Lake has 128 registers and no more: with 16 heads every variant spills, of the other problems the planned one in a few.
-TARGETS = [offline.Target("tgllp", "xe_lp", allowed_bytes=4096), offline.Target("dg2-g10", "xe"), offline.Target("bmg-g21", "xe", whole=True),
-           offline.Target("pvc", "xe_hpc", whole=True)]
+TARGETS = [offline.Target("tgllp", "xe_lp", allowed_bytes=4096), offline.Target("dg2-g10", "xe"),
+           offline.Target("bmg-g21", "xe", whole=True), offline.Target("pvc", "xe_hpc", whole=True)]
 ENVIRONMENT = {"simd": "simd_size", "grfs": "grf_count", "spill_bytes": "spill_size", "private_bytes": "private_size",
                "local_bytes": "slm_size", "threads_per_eu": "eu_thread_count"}
 

@@ -103,20 +103,22 @@ class Parsers(unittest.TestCase):
 
     def test_spirv(self):
         self.assertEqual(spirv.parse_module(MODULE), {"instructions": 4, "capabilities": "Addresses Kernel"})
-        for module in (MODULE.replace("__spirv_BuiltInWorkgroupId", "_Z9undefinedi"), MODULE.replace("Addresses", "Groups"), ""):
+        for module in (MODULE.replace("__spirv_BuiltInWorkgroupId", "_Z9undefinedi"),
+                       MODULE.replace("Addresses", "Groups"), ""):
             with self.assertRaises(offline.CompileError):
                 spirv.parse_module(module)
 
 
 class Verdict(unittest.TestCase):
     def run_main(self, report, allowed_bytes=0):
-        """Exit code, output and table for a compiler that reports this of every program, or fails."""
+        """Exit code, output and table for a compiler that reports this of every program, or refuses it."""
         def compile_program(program, target, kernel, folder):
             if report is None:
                 raise offline.CompileError("undefined symbol")
             return dict(report)
 
-        kind = offline.Kind("invented", [offline.Target("chip", "cdna", True, allowed_bytes)], compile_program, ("spills",), dict)
+        chip = offline.Target("chip", "cdna", True, allowed_bytes)
+        kind = offline.Kind("invented", [chip], compile_program, ("spills",), dict)
         with tempfile.TemporaryDirectory() as folder, io.StringIO() as output:
             listing = pathlib.Path(folder, "kernel_options")
             listing.write_text(f"#!/bin/sh\n[ \"$1\" = --sources ] || printf '{LISTING}'\n".replace("\t", "\\t"))
