@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which tuning row a device and a problem get, and what is said about it; and that the built-in rows reach everything.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <string>
@@ -226,6 +227,24 @@ TEST(BuiltinRows, EnginesForTheirDevices) {
     }
     const DecodePlan f32 = make_plan(facts, parse_problem("f32 hq=8 hkv=2 d=64 b=1 kv=100"), builtin_tuning_db());
     EXPECT_STREQ(to_string(f32.variant.engine), facts.is_cpu ? "cpu" : "simt") << facts.name;
+  }
+}
+
+// AMD's compilers keep 8 heads in registers with pieces of 8, 16 with pieces of 4, and head_dim 256 not in 64 work-items.
+TEST(BuiltinRows, AmdKeepsHeadsInRegisters) {
+  for (const DeviceFacts& facts : {amd_gpu(), amd_rdna_gpu()}) {
+    for (const char* dtype : {"f16", "f32"}) {
+      for (const int heads : {1, 4, 7, 8, 16}) {
+        for (const int head_dim : {64, 128, 256}) {
+          if (dtype == std::string("f32") && heads * head_dim > 8 * 256) continue;  // local memory has no room for it
+          const std::string text = fmt::format("{} hq={} hkv=1 d={} b=1 kv=4096", dtype, heads, head_dim);
+          const DecodePlan plan = make_plan(facts, parse_problem(text), builtin_tuning_db());
+          EXPECT_EQ(plan.match, MatchLevel::kVendor) << text;
+          EXPECT_EQ(plan.variant.wg, 128) << to_string(plan);
+          EXPECT_TRUE(heads <= 8 || plan.variant.vec == 4) << to_string(plan);
+        }
+      }
+    }
   }
 }
 
