@@ -24,6 +24,7 @@ REMARKS = {"vgprs": "VGPRs", "agprs": "AGPRs", "sgprs": "SGPRs", "scratch_bytes"
            "vgpr_spills": "VGPRs Spill", "sgpr_spills": "SGPRs Spill", "local_bytes": "LDS Size [bytes/block]",
            "waves_per_simd": "Occupancy [waves/SIMD]"}
 lock = threading.Lock()
+made = []  # folders, which go when the program ends
 
 
 def parse_remarks(log, kernel):
@@ -46,7 +47,8 @@ def libraries_for(target):
     """Debian 12's device libraries are older than some targets, which differ in one constant: the version of the ISA."""
     if (LIBRARIES / f"oclc_isa_version_{target[3:]}.bc").exists():
         return LIBRARIES
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="clsink-device-libs-"))
+    made.append(tempfile.TemporaryDirectory(prefix="clsink-device-libs-"))
+    folder = pathlib.Path(made[-1].name)
     for library in LIBRARIES.glob("*.bc"):
         (folder / library.name).symlink_to(library)
     major, minor, step = target[3:-2], int(target[-2], 16), int(target[-1], 16)
