@@ -87,12 +87,17 @@ threads() {
 fuzz() { bash tests/fuzz/run.sh --seconds "$fuzz_seconds"; }
 soak() { run_ctest -L soak; }
 matrix() { only_pocl bash tests/install/build_matrix.sh "$PWD" "$PWD/build/matrix"; }
+portability() {
+  local tier=()
+  [ "$full" = 0 ] || tier=(--full)
+  bash tests/portability/offline.sh "${tier[@]}"
+}
 mutations() { bash tests/mutations.sh build/mutations; }
 
 exec 3>&1
 stage setup install_missing && stage build build
 if [ "$failed" = 0 ]; then
-  stages=(unit device lint package tool sanitize fuzz mutations)
+  stages=(unit device lint package tool sanitize fuzz mutations portability)
   [ "$full" = 1 ] && stages+=(tidy threads soak matrix)
   for name in "${stages[@]}"; do stage "$name" "$name"; done
 fi

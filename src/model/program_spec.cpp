@@ -28,6 +28,15 @@ std::int32_t small_wg(const DecodePlan& plan, std::int32_t wanted, std::int32_t 
   return wanted;
 }
 
+// Of a thread's 128 registers Intel's compiler makes 64 floats for a work-item of a Data Center GPU Max (SIMD32), too few for
+// anything, and 128 on Arc, too few for more than 2 heads: bench/results/offline/intel.json. Older GPUs have no more.
+bool wants_large_grf(const DecodePlan& plan, const DeviceFacts& facts) {
+  if (facts.is_cpu || facts.platform.find("Intel") == std::string::npos) return false;
+  const auto is_a = [&facts](const char* part) { return facts.name.find(part) != std::string::npos; };
+  if (is_a("Data Center GPU Max")) return true;
+  return plan.problem.group_size() > 2 && (is_a("Arc") || is_a("Data Center GPU Flex"));
+}
+
 }  // namespace
 
 const char* to_string(Kernel kernel) { return name_of(kKernels, kernel).data(); }
@@ -38,6 +47,7 @@ std::vector<ProgramSpec> program_specs(const DecodePlan& plan, const DeviceFacts
   ProgramSpec common;
   common.routed = p.routing.enabled;
   common.schedule = static_cast<int>(plan.variant.schedule);
+  const bool large_grf = wants_large_grf(plan, facts);
   const bool native_exp2 = !facts.is_cpu;  // CPU runtimes call a library function, GPUs have an accurate instruction
 
   std::vector<ProgramSpec> specs;
@@ -74,6 +84,7 @@ std::vector<ProgramSpec> program_specs(const DecodePlan& plan, const DeviceFacts
   decode.vec = plan.variant.vec;
   decode.stages = plan.variant.stages;
   decode.native_exp2 = native_exp2;
+  decode.large_grf = large_grf;
   if (fusion == Fusion::kSingle) {
     decode.device_fence = facts.nv_compute_capability > 0 ? kPtxFence : kOpenClFence;
     if (decode.device_fence == kOpenClFence) decode.opencl_c = facts.version.rfind("OpenCL 2", 0) == 0 ? 20 : 30;
@@ -88,16 +99,19 @@ std::vector<ProgramSpec> program_specs(const DecodePlan& plan, const DeviceFacts
   combine.group_size = p.group_size();
   combine.wg = small_wg(plan, kCombineWg, facts.max_work_group_size);
   combine.native_exp2 = native_exp2;
+  combine.large_grf = large_grf;
   specs.push_back(combine);
   return specs;
 }
 
 std::string build_options(const ProgramSpec& s) {
-  return fmt::format(
+  std::string options = fmt::format(
       "-cl-std=CL{}.{} -DQ_DTYPE={} -DKV_DTYPE={} -DOUT_DTYPE={} -DHEAD_DIM={} -DGROUP_SIZE={} -DPAGE_SIZE={} -DROUTED={} "
       "-DSCHEDULE={} -DFUSION={} -DENGINE={} -DWG={} -DTILE_KV={} -DVEC={} -DSTAGES={} -DNATIVE_EXP2={} -DDEVICE_FENCE={}",
       s.opencl_c / 10, s.opencl_c % 10, s.q_dtype, s.kv_dtype, s.out_dtype, s.head_dim, s.group_size, s.page_size, s.routed,
       s.schedule, s.fusion, s.engine, s.wg, s.tile_kv, s.vec, s.stages, s.native_exp2, s.device_fence);
+  if (s.large_grf) options += " -cl-intel-256-GRF-per-thread";
+  return options;
 }
 
 }  // namespace clsink

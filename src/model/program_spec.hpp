@@ -24,6 +24,7 @@ struct ProgramSpec {
   std::int32_t wg = 1, tile_kv = 0, vec = 0, stages = 0;
   std::int32_t native_exp2 = 0, device_fence = 0;
   std::int32_t opencl_c = 12;  // 10 * major + minor
+  bool large_grf = false;      // Intel: 256 registers for a thread of the GPU, and half the threads
 };
 
 /// The kernels of a step in launch order.

@@ -16,9 +16,6 @@
 
 namespace clsink {
 
-/// The embedded source of a kernel, includes flattened.
-std::string_view kernel_source(Kernel kernel);
-
 class ProgramCache {
  public:
   /// `log` is told before and after every build.

@@ -1,9 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Prints what the library would compile over the pairwise grid: "kernel<TAB>options" for every distinct program, on
-// invented devices. Every case has its planned variant and, of each engine, the next one of a rotation through all that
-// fit; with CLSINK_FULL several. check_kernels.py gives the lines to clang.
+// Prints what the library would compile over the cases of a suite (pairwise), for other programs to give to compilers:
+//   kernel_options SUITE              "kernel<TAB>options" for every distinct program, on invented devices of all kinds
+//   kernel_options SUITE FAMILY       "role<TAB>kernel<TAB>options<TAB>plan" on one device of the family (family_devices()):
+//                                     role is "planned" where the planner chooses the program for a case, else "fits"; the
+//                                     plan is the first one that needs it
+//   kernel_options --sources FOLDER   writes the kernels as the library gives them to drivers
+// Every case has its planned variant and, of each engine, the next one of a rotation through all that fit; with CLSINK_FULL
+// several.
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <map>
 #include <set>
 #include <string>
@@ -14,6 +21,8 @@
 #include "model/program_spec.hpp"
 #include "planning/fits.hpp"
 #include "planning/planner.hpp"
+#include "runtime/kernel_source.hpp"
+#include "unit/planning_devices.hpp"
 
 namespace {
 
@@ -62,30 +71,82 @@ std::vector<clsink::DecodePlan> plans_of(const clsink::DeviceFacts& facts, const
   return plans;
 }
 
+using Suite = std::vector<clsink::harness::Case>;
+
+// Calls use(plan, is the planner's) for the plans of every case. False where a case has none.
+template <typename Use>
+bool for_each_plan(const clsink::DeviceFacts& facts, const Suite& cases, const Use& use) {
+  bool complete = true;
+  for (std::size_t turn = 0; turn < cases.size(); ++turn) {
+    try {
+      const std::vector<clsink::DecodePlan> plans = plans_of(facts, clsink::resolve(cases[turn].problem), turn);
+      for (std::size_t i = 0; i < plans.size(); ++i) use(plans[i], i == 0);
+    } catch (const clsink::Error& error) {
+      std::fprintf(stderr, "%s, %s: %s\n", facts.name.c_str(), to_string(cases[turn].problem).c_str(), error.what());
+      complete = false;
+    }
+  }
+  return complete;
+}
+
+std::string program_line(const clsink::ProgramSpec& spec) {
+  return std::string(to_string(spec.kernel)) + "\t" + build_options(spec);
+}
+
+bool print_programs(const Suite& cases) {
+  std::set<std::string> lines;
+  bool complete = true;
+  for (const clsink::DeviceFacts& facts : invented_devices()) {
+    complete &= for_each_plan(facts, cases, [&](const clsink::DecodePlan& plan, bool) {
+      for (const clsink::ProgramSpec& spec : clsink::program_specs(plan, facts)) lines.insert(program_line(spec));
+    });
+  }
+  for (const std::string& line : lines) std::puts(line.c_str());
+  return complete && !lines.empty();
+}
+
+bool print_family(const Suite& cases, const clsink::DeviceFacts& facts) {
+  struct Row {
+    bool planned;
+    std::string plan;
+  };
+  std::map<std::string, Row> rows;
+  const bool complete = for_each_plan(facts, cases, [&](const clsink::DecodePlan& plan, bool planned) {
+    for (const clsink::ProgramSpec& spec : clsink::program_specs(plan, facts)) {
+      Row& row = rows.emplace(program_line(spec), Row{planned, to_string(plan)}).first->second;
+      if (planned && !row.planned) row = {true, to_string(plan)};
+    }
+  });
+  for (const auto& [program, row] : rows) {
+    std::printf("%s\t%s\t%s\n", row.planned ? "planned" : "fits", program.c_str(), row.plan.c_str());
+  }
+  return complete && !rows.empty();
+}
+
+bool write_sources(const std::filesystem::path& folder) {
+  std::filesystem::create_directories(folder);
+  for (const clsink::Kernel kernel :
+       {clsink::Kernel::kRoute, clsink::Kernel::kSchedule, clsink::Kernel::kDecode, clsink::Kernel::kCombine}) {
+    std::ofstream file(folder / (std::string(to_string(kernel)) + ".cl"));
+    file << clsink::kernel_source(kernel);
+    if (!file.flush()) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 2) {
-    std::fprintf(stderr, "usage: %s SUITE\n", argv[0]);
+  const std::vector<std::string> words(argv + 1, argv + argc);
+  if (words.size() == 2 && words[0] == "--sources") return write_sources(words[1]) ? 0 : 1;
+  const auto families = clsink::family_devices();
+  if (words.empty() || words.size() > 2 || (words.size() == 2 && families.count(words[1]) == 0)) {
+    std::fprintf(stderr, "usage: %s SUITE [FAMILY] | --sources FOLDER, FAMILY one of", argv[0]);
+    for (const auto& [name, facts] : families) std::fprintf(stderr, " %s", name.c_str());
+    std::fputs("\n", stderr);
     return 2;
   }
-  std::set<std::string> lines;
-  bool failed = false;
-  const auto cases = clsink::harness::suite_cases(clsink::harness::read_suite(argv[1]), 2);
-  for (const clsink::DeviceFacts& facts : invented_devices()) {
-    for (std::size_t turn = 0; turn < cases.size(); ++turn) {
-      try {
-        for (const clsink::DecodePlan& plan : plans_of(facts, clsink::resolve(cases[turn].problem), turn)) {
-          for (const clsink::ProgramSpec& spec : clsink::program_specs(plan, facts)) {
-            lines.insert(std::string(to_string(spec.kernel)) + "\t" + build_options(spec));
-          }
-        }
-      } catch (const clsink::Error& error) {
-        std::fprintf(stderr, "%s, %s: %s\n", facts.name.c_str(), to_string(cases[turn].problem).c_str(), error.what());
-        failed = true;
-      }
-    }
-  }
-  for (const std::string& line : lines) std::puts(line.c_str());
-  return failed || lines.empty() ? 1 : 0;
+  const Suite cases = clsink::harness::suite_cases(clsink::harness::read_suite(words[0]), 2);
+  const bool complete = words.size() == 2 ? print_family(cases, families.at(words[1])) : print_programs(cases);
+  return complete ? 0 : 1;
 }

@@ -2,6 +2,7 @@
 // Invented devices that planning is tested on. No OpenCL.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,14 @@ inline DeviceFacts nvidia_gpu() {
   return facts;
 }
 
+/// Without tensor cores that the library uses.
+inline DeviceFacts nvidia_turing_gpu() {
+  DeviceFacts facts = nvidia_gpu();
+  facts.name = "NVIDIA T4";
+  facts.nv_compute_capability = 75;
+  return facts;
+}
+
 inline DeviceFacts amd_gpu() {
   DeviceFacts facts = invented_gpu("gfx90a", "Advanced Micro Devices, Inc.", "AMD Accelerated Parallel Processing");
   facts.version = "OpenCL 2.0 AMD-APP";
@@ -38,11 +47,31 @@ inline DeviceFacts amd_gpu() {
   return facts;
 }
 
+inline DeviceFacts amd_rdna_gpu() {
+  DeviceFacts facts = amd_gpu();
+  facts.name = "gfx1100";
+  return facts;
+}
+
 inline DeviceFacts intel_gpu() {
   DeviceFacts facts = invented_gpu("Intel(R) Arc(TM) A770 Graphics", "Intel(R) Corporation", "Intel(R) OpenCL Graphics");
   facts.version = "OpenCL 3.0 NEO";
   facts.device_scope_fence = true;
   facts.local_mem_bytes = 64 << 10;
+  return facts;
+}
+
+/// Gen12LP, whose threads have 128 registers and no more.
+inline DeviceFacts intel_lp_gpu() {
+  DeviceFacts facts = intel_gpu();
+  facts.name = "Intel(R) Iris(R) Xe Graphics";
+  return facts;
+}
+
+inline DeviceFacts intel_hpc_gpu() {
+  DeviceFacts facts = intel_gpu();
+  facts.name = "Intel(R) Data Center GPU Max 1550";
+  facts.local_mem_bytes = 128 << 10;
   return facts;
 }
 
@@ -64,6 +93,18 @@ inline DeviceFacts smallest_gpu() {
   facts.max_work_group_size = 64;
   facts.local_mem_bytes = 32 << 10;
   return facts;
+}
+
+/// One device of each family of GPUs whose compilers tests/portability asks.
+inline std::map<std::string, DeviceFacts> family_devices() {
+  return {{"cdna", amd_gpu()},
+          {"rdna", amd_rdna_gpu()},
+          {"xe", intel_gpu()},
+          {"xe_lp", intel_lp_gpu()},
+          {"xe_hpc", intel_hpc_gpu()},
+          {"nvidia", nvidia_gpu()},
+          {"turing", nvidia_turing_gpu()},
+          {"plain", smallest_gpu()}};
 }
 
 inline std::vector<DeviceFacts> invented_devices() {

@@ -106,6 +106,26 @@ TEST(ProgramSpecs, FencesBetweenWorkGroups) {
   }
 }
 
+// Intel alone, where registers would not do: the Max always, Arc from 3 heads on, GPUs without such registers never.
+TEST(ProgramSpecs, LargeRegisterFiles) {
+  const std::string option = "-cl-intel-256-GRF-per-thread";
+  for (const int heads : {1, 2, 3, 16}) {
+    const DecodePlan plan = plan_of("f16 hq=" + std::to_string(heads) + " hkv=1 d=96 b=2 kv=500 route=mean", kWorklist);
+    for (const Kernel kernel : {Kernel::kDecode, Kernel::kCombine}) {
+      EXPECT_EQ(has_option(spec_of(plan, kernel, intel_gpu()), option), heads > 2) << heads;
+      EXPECT_TRUE(has_option(spec_of(plan, kernel, intel_hpc_gpu()), option)) << heads;
+    }
+    for (const Kernel kernel : {Kernel::kRoute, Kernel::kSchedule}) {
+      EXPECT_FALSE(has_option(spec_of(plan, kernel, intel_hpc_gpu()), option)) << heads;
+    }
+    DeviceFacts intel_cpu = intel_hpc_gpu();
+    intel_cpu.is_cpu = true;
+    for (const DeviceFacts& facts : {intel_lp_gpu(), intel_cpu, nvidia_gpu(), amd_gpu(), pocl_cpu(), smallest_gpu()}) {
+      EXPECT_FALSE(has_option(spec_of(plan, Kernel::kDecode, facts), option)) << facts.name;
+    }
+  }
+}
+
 TEST(ProgramSpecs, StagesAreOfDecodeAlone) {
   const DecodePlan tensor_cores = plan_of("f16 hq=12 hkv=4 d=96 b=2 kv=500 route=mean",
                                           "nv_mma schedule=worklist fusion=none wg=64 tile_kv=32 vec=8 stages=2");

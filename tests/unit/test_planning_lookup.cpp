@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which tuning row a device and a problem get, and what is said about it; and that the built-in rows reach everything.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <string>
@@ -257,6 +258,40 @@ TEST(BuiltinRows, EnginesForTheirDevices) {
     }
     const DecodePlan f32 = make_plan(facts, parse_problem("f32 hq=8 hkv=2 d=64 b=1 kv=100"), builtin_tuning_db());
     EXPECT_STREQ(to_string(f32.variant.engine), facts.is_cpu ? "cpu" : "simt") << facts.name;
+  }
+}
+
+// AMD's compilers keep 8 heads in registers with pieces of 8, 16 with pieces of 4, and head_dim 256 not in 64 work-items.
+TEST(BuiltinRows, AmdKeepsHeadsInRegisters) {
+  for (const DeviceFacts& facts : {amd_gpu(), amd_rdna_gpu()}) {
+    for (const char* dtype : {"f16", "f32"}) {
+      for (const int heads : {1, 4, 7, 8, 16}) {
+        for (const int head_dim : {64, 128, 256}) {
+          if (dtype == std::string("f32") && heads * head_dim > 8 * 256) continue;  // local memory has no room for it
+          const std::string text = fmt::format("{} hq={} hkv=1 d={} b=1 kv=4096", dtype, heads, head_dim);
+          const DecodePlan plan = make_plan(facts, parse_problem(text), builtin_tuning_db());
+          EXPECT_EQ(plan.match, MatchLevel::kVendor) << text;
+          EXPECT_EQ(plan.variant.wg, 128) << to_string(plan);
+          EXPECT_TRUE(heads <= 8 || plan.variant.vec == 4) << to_string(plan);
+        }
+      }
+    }
+  }
+}
+
+// What Intel's compilers keep in registers: few heads in wide pieces, many in narrow ones; Arc has more registers.
+TEST(BuiltinRows, IntelFamilies) {
+  const auto variant = [](const DeviceFacts& facts, const char* problem) {
+    const DecodePlan plan = make_plan(facts, parse_problem(problem), builtin_tuning_db());
+    return std::to_string(plan.variant.tile_kv) + "x" + std::to_string(plan.variant.vec) + " " + to_string(plan.match);
+  };
+  const char* const four = "f16 hq=32 hkv=8 d=128 b=1 kv=4096";
+  EXPECT_EQ(variant(intel_gpu(), four), "32x8 family");
+  EXPECT_EQ(variant(intel_lp_gpu(), four), "16x8 vendor");
+  EXPECT_EQ(variant(intel_hpc_gpu(), four), "16x4 family");
+  for (const DeviceFacts& facts : {intel_gpu(), intel_lp_gpu(), intel_hpc_gpu()}) {
+    EXPECT_EQ(variant(facts, "f16 hq=64 hkv=8 d=128 b=1 kv=4096").substr(0, 4), "16x4") << facts.name;
+    EXPECT_NE(variant(facts, "f16 hq=16 hkv=1 d=256 b=1 kv=4096").find("x4 "), std::string::npos) << facts.name;
   }
 }
 
