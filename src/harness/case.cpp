@@ -100,6 +100,8 @@ void read_field(Case& c, const std::string& key, const std::string& value) {
     c.tau_offsets = integer(key, value) != 0;
   } else if (key == "optional") {
     c.optional_outputs = integer(key, value) != 0;
+  } else if (key == "exact") {
+    c.exact = integer(key, value) != 0;
   } else if (key == "offset") {
     c.offset_bytes = integer(key, value);
   } else if (key == "v_at") {
@@ -134,6 +136,7 @@ std::string to_string(const Case& c) {
   if (c.anchors) text += " anchors=1";
   if (c.tau_offsets) text += " tau_offsets=1";
   if (!c.optional_outputs) text += " optional=0";
+  if (c.exact) text += " exact=1";
   if (c.offset_bytes != 0) text += fmt::format(" offset={}", c.offset_bytes);
   if (c.v_at_bytes != 0) text += fmt::format(" v_at={}", c.v_at_bytes);
   return text;

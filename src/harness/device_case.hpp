@@ -60,6 +60,7 @@ class DeviceCase {
   std::int32_t num_pages_ = 0;
   std::size_t small_offset_bytes_ = 0;
   std::vector<std::int32_t> page_table_;
+  std::size_t guard_bytes_, nan_tail_bytes_;
   cl::Buffer q_, k_, v_, kv_len_, page_table_buffer_, head_mask_, tau_offsets_, anchor_;
   GuardedBuffer out_, lse_, statistics_, status_, workspace_;
 };
