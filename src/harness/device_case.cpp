@@ -191,14 +191,19 @@ cl::Buffer DeviceCase::upload_small(const std::vector<T>& values, BufferView& vi
   return buffer;
 }
 
+// A blocking write may return before the device has the values (on Intel's CPU runtime it does); the queue's end is waited for.
+void DeviceCase::write(const cl::Buffer& buffer, const std::vector<std::int32_t>& values) {
+  const cl::CommandQueue queue = device_.queue();
+  queue.enqueueWriteBuffer(buffer, CL_TRUE, small_offset_bytes_, values.size() * sizeof(std::int32_t), values.data());
+  queue.finish();
+}
+
 void DeviceCase::upload_page_table(const std::vector<std::int32_t>& table) {
-  device_.queue().enqueueWriteBuffer(page_table_buffer_, CL_TRUE, small_offset_bytes_, table.size() * sizeof(std::int32_t),
-                                     table.data());
+  write(page_table_buffer_, table);
 }
 
 void DeviceCase::upload_kv_lens(const std::vector<std::int32_t>& kv_lens) {
-  device_.queue().enqueueWriteBuffer(kv_len_, CL_TRUE, small_offset_bytes_, kv_lens.size() * sizeof(std::int32_t),
-                                     kv_lens.data());
+  write(kv_len_, kv_lens);
 }
 
 GuardedBuffer DeviceCase::guarded(std::size_t bytes, std::uint8_t fill) {
@@ -219,6 +224,7 @@ void DeviceCase::reset(cl::CommandQueue& queue) {
   fill(statistics_, kPattern);
   fill(status_, 0);
   fill(workspace_, 0xff);
+  queue.finish();  // a step on an out-of-order queue would not wait for the writes
 }
 
 std::vector<std::byte> DeviceCase::fetch(cl::CommandQueue& queue, const GuardedBuffer& buffer) const {

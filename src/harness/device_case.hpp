@@ -51,6 +51,7 @@ class DeviceCase {
   cl::Buffer upload(const void* bytes, std::size_t count, cl_mem_flags flags = CL_MEM_READ_ONLY);
   template <typename T>
   cl::Buffer upload_small(const std::vector<T>& values, BufferView& view);
+  void write(const cl::Buffer& buffer, const std::vector<std::int32_t>& values);
   GuardedBuffer guarded(std::size_t bytes, std::uint8_t fill);
   std::vector<std::byte> fetch(cl::CommandQueue& queue, const GuardedBuffer& buffer) const;
 

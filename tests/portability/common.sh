@@ -84,6 +84,13 @@ run_device_tests() {
   count $((SECONDS - begin)) "$code" "device tests" $((${all:-0} - ${bad:-0})) "${bad:-0}" "$log"
 }
 
+# checked WHAT COMMAND...: says what was, and on which runtime, which COMMAND (env, or what starts programs elsewhere) finds.
+checked() {
+  local what=$1
+  shift
+  "$@" build/src/cli/clsink devices --json | python3 tools/full_result.py runtime "$what"
+}
+
 finish() {
   echo "$passed passed, $failed failed, 0 skipped"
   [ "$failed" = 0 ]

@@ -40,7 +40,11 @@ simulate() {
   fi
 }
 
-if [ "$full" = 1 ]; then export CLSINK_FULL=1; fi
+checked="bounds and divergence in the smoke suite"
+if [ "$full" = 1 ]; then
+  export CLSINK_FULL=1
+  checked="bounds, divergence, data races and uninitialised reads in the smoke suite"
+fi
 expect_faults "" 2 4
 simulate bounds ""
 if [ "$full" = 1 ]; then
@@ -49,4 +53,5 @@ if [ "$full" = 1 ]; then
   expect_faults --uninitialized 3
   simulate uninitialised --uninitialized
 fi
+checked "$what" oclgrind
 finish
