@@ -40,10 +40,10 @@ simulate() {
   fi
 }
 
-checked="bounds and divergence in the smoke suite"
+what="bounds and divergence in the smoke suite"
 if [ "$full" = 1 ]; then
   export CLSINK_FULL=1
-  checked="bounds, divergence, data races and uninitialised reads in the smoke suite"
+  what="bounds, divergence, data races and (simt) uninitialised reads in the smoke suite"
 fi
 expect_faults "" 2 4
 simulate bounds ""
@@ -51,7 +51,9 @@ if [ "$full" = 1 ]; then
   expect_faults --data-races 1
   simulate races --data-races
   expect_faults --uninitialized 3
-  simulate uninitialised --uninitialized
+  # Of a vector that is made of two shorter ones oclgrind 21.10 takes an undefined lane's index for a real one and crashes; the
+  # cpu engine is full of them.
+  CLSINK_ENGINE=simt simulate uninitialised --uninitialized
 fi
 checked "$what" oclgrind
 finish
