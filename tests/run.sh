@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Installs what is missing (Debian), builds, and runs every test:   tests/run.sh [--full]
 # --full takes the long suites too (3-wise instead of pairwise, all variants, clang-tidy). CLSINK_DEVICE picks a device.
-# Other OpenCL runtimes get a smoke suite, with --full every device test; the last --full run is stored in bench/results/full.json.
+# Other OpenCL runtimes get a smoke suite, with --full every device test; the last --full run is stored in
+# bench/results/full.json.
 # Ends with "N passed, N failed": the cases of CTest, and each stage that is no CTest run as one.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
@@ -49,7 +50,8 @@ stage() {
   fi
   failed=$((failed + bad))
   passed=$((passed + all - bad))
-  printf '%s\t%d\t%d\t%d\t%d\t%s\n' "$name" "$seconds" "$((all - bad))" "$bad" "$skipped" "$logs/$name.log" >>"$logs/stages.tsv"
+  printf '%s\t%d\t%d\t%d\t%d\t%s\n' "$name" "$seconds" "$((all - bad))" "$bad" "$skipped" "$logs/$name.log" \
+    >>"$logs/stages.tsv"
   if [ "$rc" = 0 ]; then
     printf '%-10s ok      %4d s   %d passed\n' "$name" "$seconds" "$((all - bad))"
     grep '^skipped: ' "$logs/$name.log" | sed 's/^/  /'

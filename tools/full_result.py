@@ -3,7 +3,7 @@
 """The last full run of tests/run.sh, kept in bench/results/full.json.
     full_result.py store STAGES SECONDS   of lines "name<tab>seconds<tab>passed<tab>failed<tab>skipped<tab>log"
     full_result.py age                    how old the stored one is, in one line
-    clsink devices --json | full_result.py runtime CHECKED   the line that a log has of a runtime: name, version, what was checked
+    clsink devices --json | full_result.py runtime CHECKED   a log's line of a runtime: name, version, what was checked
 """
 import datetime
 import json
@@ -15,7 +15,11 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 STORED = ROOT / "bench/results/full.json"
-RUNTIME = re.compile(r"^runtime: (?P<name>[^|]+) \| (?P<version>[^|]+) \| (?P<checked>[^|]+)$", re.MULTILINE)
+RUNTIME = re.compile(r"^runtime: (?P<name>[^|\n]+) \| (?P<version>[^|\n]+) \| (?P<checked>[^|\n]+)$", re.MULTILINE)
+
+
+def today():
+    return datetime.datetime.now(datetime.timezone.utc).date()
 
 
 def git(*words):
@@ -36,10 +40,10 @@ def stage_of(line):
 def store(stages_path, seconds):
     stages = [stage_of(line) for line in pathlib.Path(stages_path).read_text().splitlines()]
     commit = git("rev-parse", "HEAD") or "unknown"
-    if git("status", "--porcelain", "--untracked-files=no", "--", ".", f":!{STORED.relative_to(ROOT)}"):
+    if git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!bench/results/full.json"):
         commit += " with changes"
-    result = {"commit": commit, "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(), "seconds": int(seconds),
-              **{key: sum(stage[key] for stage in stages) for key in ("passed", "failed", "skipped")}, "stages": stages}
+    totals = {key: sum(stage[key] for stage in stages) for key in ("passed", "failed", "skipped")}
+    result = {"commit": commit, "date": today().isoformat(), "seconds": int(seconds), **totals, "stages": stages}
     STORED.write_text(json.dumps(result, indent=1) + "\n")
 
 
@@ -48,8 +52,7 @@ def age():
         return "last full run: none is stored"
     result = json.loads(STORED.read_text())
     commits = git("rev-list", "--count", f"{result['commit'].split()[0]}..HEAD")
-    today = datetime.datetime.now(datetime.timezone.utc).date()
-    days = (today - datetime.date.fromisoformat(result["date"])).days
+    days = (today() - datetime.date.fromisoformat(result["date"])).days
     behind = f"{commits} commits" if commits is not None else f"not in this history ({result['commit'][:12]})"
     return (f"last full run: {result['passed']} passed, {result['failed']} failed in {result['seconds'] / 60:.0f} minutes, "
             f"{behind} and {days} days behind")

@@ -4,7 +4,7 @@
 . "$(dirname "$0")/common.sh"
 
 readonly kPackages=(intel-opencl-rt intel-cmplr-lib-rt) # the second has libraries that the first needs and does not name
-find_library() { find "$work/runtime" -name libintelocl.so 2>/dev/null | head -n 1; }
+find_library() { [ ! -d "$work/runtime" ] || find "$work/runtime" -name libintelocl.so | head -n 1; }
 
 library=$(find_library)
 if [ -z "$library" ]; then

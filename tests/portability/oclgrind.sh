@@ -17,8 +17,8 @@ expect_faults() {
   shift
   for fault in 0 "$@"; do
     rm -f "$log"
-    (cd tests/portability && oclgrind-kernel ${check:+"$check"} --build-options "$kOptions -DFAULT=$fault" --log "$log" faulty.sim) \
-      >"$work/faulty.out" 2>&1 || die "oclgrind-kernel failed" "$work/faulty.out"
+    (cd tests/portability && oclgrind-kernel ${check:+"$check"} --build-options "$kOptions -DFAULT=$fault" --log "$log" \
+      faulty.sim) >"$work/faulty.out" 2>&1 || die "oclgrind-kernel failed" "$work/faulty.out"
     if [ "$fault" = 0 ]; then
       [ ! -s "$log" ] || die "${check:-the usual checks} found a fault where there is none" "$log"
     else
@@ -31,7 +31,8 @@ expect_faults() {
 simulate() {
   local label=$1 check=$2 errors
   rm -f "$work/$label".*.errors
-  run_suite "$label" smoke oclgrind ${check:+"$check"} --max-errors 20 --build-options "$kOptions" --log "$work/$label.{shard}.errors"
+  run_suite "$label" smoke oclgrind ${check:+"$check"} --max-errors 20 --build-options "$kOptions" \
+    --log "$work/$label.{shard}.errors"
   errors=$(cat "$work/$label".*.errors)
   if [ -n "$errors" ]; then
     failed=$((failed + 1))
