@@ -198,13 +198,9 @@ void DeviceCase::write(const cl::Buffer& buffer, const std::vector<std::int32_t>
   queue.finish();
 }
 
-void DeviceCase::upload_page_table(const std::vector<std::int32_t>& table) {
-  write(page_table_buffer_, table);
-}
+void DeviceCase::upload_page_table(const std::vector<std::int32_t>& table) { write(page_table_buffer_, table); }
 
-void DeviceCase::upload_kv_lens(const std::vector<std::int32_t>& kv_lens) {
-  write(kv_len_, kv_lens);
-}
+void DeviceCase::upload_kv_lens(const std::vector<std::int32_t>& kv_lens) { write(kv_len_, kv_lens); }
 
 GuardedBuffer DeviceCase::guarded(std::size_t bytes, std::uint8_t fill) {
   std::vector<std::uint8_t> content(bytes + 2 * guard_bytes_, kPattern);
