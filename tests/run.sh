@@ -3,6 +3,8 @@
 # Installs what is missing (Debian), builds, and runs every test:   tests/run.sh [--full]
 # --full takes the long suites too (3-wise instead of pairwise, all variants, longer fuzzing, clang-tidy, ThreadSanitizer, a
 # million steps, every compiler and kind of library). CLSINK_DEVICE picks a device.
+# Other OpenCL runtimes get a smoke suite, with --full every device test; the last --full run is stored in
+# bench/results/full.json.
 # Ends with "N passed, N failed": the cases of CTest, and each stage that is no CTest run as one.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
@@ -30,25 +32,34 @@ rm -rf "${POCL_CACHE_DIR:?}"/*
 
 passed=0
 failed=0
+: >"$logs/stages.tsv"
 
 # stage NAME FUNCTION: runs it into a log; shows seconds, and the end of the log if it failed.
 stage() {
   local name=$1 begin=$SECONDS rc=0
   "$2" >"$logs/$name.log" 2>&1 || rc=$?
   local seconds=$((SECONDS - begin))
-  # the numbers of a CTest run, else the stage itself
-  local counts
+  # the numbers of a CTest run, or of a stage's own closing lines, else the stage itself
+  local counts skipped=0
   counts=$(sed -nE 's/^[0-9]+% tests passed, ([0-9]+) tests? failed out of ([0-9]+)$/\1 \2/p' "$logs/$name.log" | tail -1)
   if [ -n "$counts" ]; then
     local bad=${counts% *} all=${counts#* }
+    if [ "$rc" != 0 ] && [ "$bad" = 0 ]; then bad=1; all=$((all + 1)); fi
+  elif grep -qE '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$' "$logs/$name.log"; then
+    local bad all
+    read -r all bad skipped < <(awk '/^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$/ { good += $1; bad += $3; skipped += $5 }
+                                    END { print good + bad, bad, skipped }' "$logs/$name.log")
     if [ "$rc" != 0 ] && [ "$bad" = 0 ]; then bad=1; all=$((all + 1)); fi
   else
     local bad=$((rc != 0)) all=1
   fi
   failed=$((failed + bad))
   passed=$((passed + all - bad))
+  printf '%s\t%d\t%d\t%d\t%d\t%s\n' "$name" "$seconds" "$((all - bad))" "$bad" "$skipped" "$logs/$name.log" \
+    >>"$logs/stages.tsv"
   if [ "$rc" = 0 ]; then
     printf '%-10s ok      %4d s   %d passed\n' "$name" "$seconds" "$((all - bad))"
+    grep '^skipped: ' "$logs/$name.log" | sed 's/^/  /'
   else
     printf '%-10s FAILED  %4d s   %d passed, %d failed; the end of %s:\n' "$name" "$seconds" "$((all - bad))" "$bad" "$logs/$name.log"
     tail -n 80 "$logs/$name.log" | sed 's/^/  | /'
@@ -66,7 +77,9 @@ build() {
 
 run_ctest() { ctest --test-dir build -j "$jobs" --output-on-failure --no-tests=error "$@"; }
 unit() { run_ctest -L unit; }
-device() { run_ctest -L device; }
+device() {
+  build/src/cli/clsink devices --json | python3 tools/full_result.py runtime "every device test" && run_ctest -L device
+}
 lint() { run_ctest -L lint; }
 tidy() { run_ctest -L tidy; }
 package() { run_ctest -L install; }
@@ -87,24 +100,42 @@ threads() {
 fuzz() { bash tests/fuzz/run.sh --seconds "$fuzz_seconds"; }
 soak() { run_ctest -L soak; }
 matrix() { only_pocl bash tests/install/build_matrix.sh "$PWD" "$PWD/build/matrix"; }
-portability() {
+offline() {
   local tier=()
   [ "$full" = 0 ] || tier=(--full)
   bash tests/portability/offline.sh "${tier[@]}"
 }
+portability() {
+  local rc=0 runtime
+  for runtime in rusticl intel_cpu oclgrind; do bash "tests/portability/$runtime.sh" || rc=1; done
+  return "$rc"
+}
+rusticl() { bash tests/portability/rusticl.sh --full; }
+intel_cpu() { bash tests/portability/intel_cpu.sh --full; }
+oclgrind() { bash tests/portability/oclgrind.sh --full; }
+trixie() { bash tests/portability/trixie.sh --full; }
 mutations() { bash tests/mutations.sh build/mutations; }
 
 exec 3>&1
 stage setup install_missing && stage build build
 if [ "$failed" = 0 ]; then
-  stages=(unit device lint package tool sanitize fuzz mutations portability)
-  [ "$full" = 1 ] && stages+=(tidy threads soak matrix)
+  stages=(unit device lint package tool sanitize fuzz mutations offline)
+  if [ "$full" = 1 ]; then
+    stages+=(rusticl intel_cpu oclgrind trixie tidy threads soak matrix)
+  else
+    stages+=(portability)
+  fi
   for name in "${stages[@]}"; do stage "$name" "$name"; done
 fi
 
 printf '%-10s         %4d s\n' total "$SECONDS"
 if [ "$full" = 0 ] && [ "$SECONDS" -gt $((kWarnMinutes * 60)) ]; then
   echo "warning: longer than the $kWarnMinutes minutes that these tests may take on two idle cores"
+fi
+if [ "$full" = 1 ]; then
+  python3 tools/full_result.py store "$logs/stages.tsv" "$SECONDS" && echo "stored in bench/results/full.json"
+else
+  python3 tools/full_result.py age
 fi
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

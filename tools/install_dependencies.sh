@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Installs from Debian what is missing of the named sets; needs root or sudo only if something is.
-#   tools/install_dependencies.sh build|tests|plots...
+#   tools/install_dependencies.sh SET...   where a SET is build, tests, plots, or what a script of tests/portability needs:
+#                                          rusticl, pip, debootstrap
 set -euo pipefail
 
-# Each as "probe package": a program, a header (with a dot), a pkg-config module (pc:) or a Python module (py:).
+# Each as "probe package": a program, a file (/), a header (with a dot), a pkg-config module (pc:) or a Python module (py:).
 readonly kBuild="
 cmake cmake
 ninja ninja-build
@@ -32,10 +33,20 @@ oclgrind oclgrind
 readonly kPlots="
 py:matplotlib python3-matplotlib
 "
+readonly kRusticl="
+/etc/OpenCL/vendors/rusticl.icd mesa-opencl-icd
+"
+readonly kPip="
+py:pip python3-pip
+"
+readonly kDebootstrap="
+/usr/sbin/debootstrap debootstrap
+"
 
 have() {
   case "$1" in
     clang-rt:*) [ -e "$(clang -print-file-name="libclang_rt.${1#clang-rt:}-$(uname -m).a")" ] ;; # a runtime library of clang
+    /*) test -e "$1" ;;
     pc:*) pkg-config --exists "${1#pc:}" ;;
     py:*) /usr/bin/python3 -c "import ${1#py:}" ;; # the interpreter that Debian's modules belong to
     *.h | *.hpp) printf '#include <%s>\n' "$1" | c++ -std=c++17 -E -x c++ - ;;
@@ -49,7 +60,10 @@ for set in "$@"; do
     build) needs+=$kBuild ;;
     tests) needs+=$kTests ;;
     plots) needs+=$kPlots ;;
-    *) echo "unknown set $set: build, tests or plots" >&2; exit 2 ;;
+    rusticl) needs+=$kRusticl ;;
+    pip) needs+=$kPip ;;
+    debootstrap) needs+=$kDebootstrap ;;
+    *) echo "unknown set $set" >&2; exit 2 ;;
   esac
 done
 

@@ -10,10 +10,11 @@ namespace clsink {
 struct DeviceFacts {
   std::string name;
   std::string vendor;
-  std::string driver;    ///< CL_DRIVER_VERSION
-  std::string platform;  ///< CL_PLATFORM_NAME
-  std::string version;   ///< CL_DEVICE_VERSION
-  bool is_cpu = false;   ///< CL_DEVICE_TYPE_CPU
+  std::string driver;                 ///< CL_DRIVER_VERSION
+  std::string platform;               ///< CL_PLATFORM_NAME
+  std::string version;                ///< CL_DEVICE_VERSION
+  bool is_cpu = false;                ///< CL_DEVICE_TYPE_CPU
+  bool lanes_are_work_items = false;  ///< a CPU whose runtime lays work-items along its vectors
   bool little_endian = true;
   std::int32_t compute_units = 1;
   std::int32_t max_work_group_size = 1;

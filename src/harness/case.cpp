@@ -106,6 +106,8 @@ void read_field(Case& c, const std::string& key, const std::string& value) {
     c.tau_offsets = integer<std::int32_t>(key, value) != 0;
   } else if (key == "optional") {
     c.optional_outputs = integer<std::int32_t>(key, value) != 0;
+  } else if (key == "exact") {
+    c.exact = integer<std::int32_t>(key, value) != 0;
   } else if (key == "offset") {
     c.offset_bytes = integer<std::int64_t>(key, value);
   } else if (key == "v_at") {
@@ -140,6 +142,7 @@ std::string to_string(const Case& c) {
   if (c.anchors) text += " anchors=1";
   if (c.tau_offsets) text += " tau_offsets=1";
   if (!c.optional_outputs) text += " optional=0";
+  if (c.exact) text += " exact=1";
   if (c.offset_bytes != 0) text += fmt::format(" offset={}", c.offset_bytes);
   if (c.v_at_bytes != 0) text += fmt::format(" v_at={}", c.v_at_bytes);
   return text;

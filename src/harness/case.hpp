@@ -33,6 +33,7 @@ struct Case {
   bool anchors = false;           ///< an anchor per sequence instead of token 0
   bool tau_offsets = false;       ///< tau offsets per kv head, one of three +infinity
   bool optional_outputs = true;   ///< lse, status and, with routing, statistics
+  bool exact = false;             ///< buffers without guards or NaN around them: a tool that knows their bounds looks on
   std::int64_t offset_bytes = 0;  ///< where q, k and v begin in their buffers, a multiple of 16
   std::int64_t v_at_bytes = 0;    ///< not 0: V shares K's buffer and begins so many bytes behind K
 };

@@ -37,7 +37,12 @@ void report_damage(const char* name, const std::vector<std::byte>& bytes, Readba
 }  // namespace
 
 DeviceCase::DeviceCase(const OpenClDevice& device, const DecodePlan& plan, const Case& c, const Inputs& inputs)
-    : step(step_of(c)), device_(device), problem_(plan.problem), batch_(static_cast<std::int32_t>(c.kv_lens.size())) {
+    : step(step_of(c)),
+      device_(device),
+      problem_(plan.problem),
+      batch_(static_cast<std::int32_t>(c.kv_lens.size())),
+      guard_bytes_(c.exact ? 0 : kGuardBytes),
+      nan_tail_bytes_(c.exact ? 0 : kNanTailBytes) {
   small_offset_bytes_ = c.offset_bytes != 0 ? kSmallOffsetBytes : 0;
   if (problem_.kv_layout.is_paged()) place_pages(inputs);
   buffers.q.offset_bytes = buffers.k.offset_bytes = buffers.v.offset_bytes = static_cast<std::size_t>(c.offset_bytes);
@@ -123,7 +128,7 @@ std::int64_t DeviceCase::cache_extent(const CacheStrides& strides) const {
 
 // A paged cache ends with its last page, because the library counts pages by the buffer's size.
 std::vector<std::byte> DeviceCase::cache_bytes(std::size_t offset_bytes, std::int64_t extent) const {
-  const std::size_t tail = problem_.kv_layout.is_paged() ? 0 : kNanTailBytes;
+  const std::size_t tail = problem_.kv_layout.is_paged() ? 0 : nan_tail_bytes_;
   return std::vector<std::byte>(offset_bytes + static_cast<std::size_t>(extent * size_of(problem_.kv_dtype)) + tail, kNan);
 }
 
@@ -171,7 +176,7 @@ void DeviceCase::upload_caches(const Case& c, const Inputs& inputs) {
 }
 
 cl::Buffer DeviceCase::upload(const void* bytes, std::size_t count, cl_mem_flags flags) {
-  const std::size_t size = std::max<std::size_t>(count, 16);  // OpenCL knows no empty buffers
+  const std::size_t size = std::max<std::size_t>(count, 1);  // OpenCL knows no empty buffers
   std::vector<std::byte> padded(size, kNan);
   if (count != 0) std::memcpy(padded.data(), bytes, count);
   return cl::Buffer(device_.context, flags | CL_MEM_COPY_HOST_PTR, size, padded.data());
@@ -186,20 +191,21 @@ cl::Buffer DeviceCase::upload_small(const std::vector<T>& values, BufferView& vi
   return buffer;
 }
 
-void DeviceCase::upload_page_table(const std::vector<std::int32_t>& table) {
-  device_.queue().enqueueWriteBuffer(page_table_buffer_, CL_TRUE, small_offset_bytes_, table.size() * sizeof(std::int32_t),
-                                     table.data());
+// A blocking write may return before the device has the values (on Intel's CPU runtime it does); the queue's end is waited for.
+void DeviceCase::write(const cl::Buffer& buffer, const std::vector<std::int32_t>& values) {
+  const cl::CommandQueue queue = device_.queue();
+  queue.enqueueWriteBuffer(buffer, CL_TRUE, small_offset_bytes_, values.size() * sizeof(std::int32_t), values.data());
+  queue.finish();
 }
 
-void DeviceCase::upload_kv_lens(const std::vector<std::int32_t>& kv_lens) {
-  device_.queue().enqueueWriteBuffer(kv_len_, CL_TRUE, small_offset_bytes_, kv_lens.size() * sizeof(std::int32_t),
-                                     kv_lens.data());
-}
+void DeviceCase::upload_page_table(const std::vector<std::int32_t>& table) { write(page_table_buffer_, table); }
+
+void DeviceCase::upload_kv_lens(const std::vector<std::int32_t>& kv_lens) { write(kv_len_, kv_lens); }
 
 GuardedBuffer DeviceCase::guarded(std::size_t bytes, std::uint8_t fill) {
-  std::vector<std::uint8_t> content(bytes + 2 * kGuardBytes, kPattern);
-  std::fill_n(content.begin() + kGuardBytes, bytes, fill);
-  return {upload(content.data(), content.size(), CL_MEM_READ_WRITE), kGuardBytes, bytes};
+  std::vector<std::uint8_t> content(bytes + 2 * guard_bytes_, kPattern);
+  std::fill_n(content.begin() + static_cast<std::ptrdiff_t>(guard_bytes_), bytes, fill);
+  return {upload(content.data(), content.size(), CL_MEM_READ_WRITE), guard_bytes_, bytes};
 }
 
 void DeviceCase::reset(cl::CommandQueue& queue) {
@@ -214,10 +220,11 @@ void DeviceCase::reset(cl::CommandQueue& queue) {
   fill(statistics_, kPattern);
   fill(status_, 0);
   fill(workspace_, 0xff);
+  queue.finish();  // a step on an out-of-order queue would not wait for the writes
 }
 
 std::vector<std::byte> DeviceCase::fetch(cl::CommandQueue& queue, const GuardedBuffer& buffer) const {
-  std::vector<std::byte> bytes(buffer.size_bytes + 2 * kGuardBytes);
+  std::vector<std::byte> bytes(buffer.size_bytes + 2 * guard_bytes_);
   queue.enqueueReadBuffer(buffer.memory, CL_TRUE, 0, bytes.size(), bytes.data());
   return bytes;
 }
@@ -232,19 +239,19 @@ Readback DeviceCase::read(cl::CommandQueue& queue) {
   for (int row = 0; row < batch_ * problem_.num_q_heads; ++row) {
     const std::int64_t at =
         row / problem_.num_q_heads * problem_.out_strides.sequence + row % problem_.num_q_heads * problem_.out_strides.head;
-    const std::size_t begin = kGuardBytes + static_cast<std::size_t>(at * element);
+    const std::size_t begin = guard_bytes_ + static_cast<std::size_t>(at * element);
     load_row(problem_.out_dtype, bytes.data() + begin, head_dim, &got.out[static_cast<std::size_t>(row) * head_dim]);
     mask(bytes, begin, static_cast<std::size_t>(head_dim) * static_cast<std::size_t>(element));
   }
   report_damage("out", bytes, got);
   bytes = fetch(queue, workspace_);
-  mask(bytes, kGuardBytes, workspace_.size_bytes);
+  mask(bytes, guard_bytes_, workspace_.size_bytes);
   report_damage("workspace", bytes, got);
   const auto take = [&](const char* name, const GuardedBuffer& buffer, BufferView view, void* target) {
     if (view.memory == nullptr) return;
     std::vector<std::byte> content = fetch(queue, buffer);
-    std::memcpy(target, content.data() + kGuardBytes, buffer.size_bytes);
-    mask(content, kGuardBytes, buffer.size_bytes);
+    std::memcpy(target, content.data() + guard_bytes_, buffer.size_bytes);
+    mask(content, guard_bytes_, buffer.size_bytes);
     report_damage(name, content, got);
   };
   if (buffers.lse.memory != nullptr) got.lse.resize(lse_.size_bytes / sizeof(float));

@@ -51,6 +51,7 @@ class DeviceCase {
   cl::Buffer upload(const void* bytes, std::size_t count, cl_mem_flags flags = CL_MEM_READ_ONLY);
   template <typename T>
   cl::Buffer upload_small(const std::vector<T>& values, BufferView& view);
+  void write(const cl::Buffer& buffer, const std::vector<std::int32_t>& values);
   GuardedBuffer guarded(std::size_t bytes, std::uint8_t fill);
   std::vector<std::byte> fetch(cl::CommandQueue& queue, const GuardedBuffer& buffer) const;
 
@@ -60,6 +61,7 @@ class DeviceCase {
   std::int32_t num_pages_ = 0;
   std::size_t small_offset_bytes_ = 0;
   std::vector<std::int32_t> page_table_;
+  std::size_t guard_bytes_, nan_tail_bytes_;
   cl::Buffer q_, k_, v_, kv_len_, page_table_buffer_, head_mask_, tau_offsets_, anchor_;
   GuardedBuffer out_, lse_, statistics_, status_, workspace_;
 };

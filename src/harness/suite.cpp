@@ -144,6 +144,8 @@ void set_extras(Case& c, const std::string& name) {
     c.tau_offsets = true;
   else if (name == "bare")
     c.optional_outputs = false;
+  else if (name == "exact")
+    c.exact = true;
   else if (name == "offset")
     c.offset_bytes = 48;
   else if (name != "none")

@@ -12,6 +12,7 @@ namespace {
 constexpr cl_device_info kComputeCapabilityMajorNv = 0x4000;
 constexpr cl_device_info kComputeCapabilityMinorNv = 0x4001;
 constexpr cl_device_info kAtomicFenceCapabilities = 0x1064;
+constexpr cl_device_info kPreferredWorkGroupSizeMultiple = 0x1067;
 constexpr cl_bitfield kAtomicOrderAcqRel = 1 << 1;
 constexpr cl_bitfield kAtomicScopeDevice = 1 << 5;
 
@@ -32,6 +33,15 @@ bool has_device_scope_fence(const cl::Device& device, const std::string& version
   return (capabilities & kAtomicOrderAcqRel) != 0 && (capabilities & kAtomicScopeDevice) != 0;
 }
 
+// Native vectors of one float, and work-groups best in multiples of more than one work-item: Mesa's llvmpipe says 1 and 32,
+// PoCL 16 and 8, Intel's CPU runtime 16 and 128, oclgrind, which interprets one work-item after the other, 1 and 1.
+bool lays_work_items_along_vectors(const cl::Device& device) {
+  std::size_t multiple = 1;  // before OpenCL 3.0 the query fails
+  return device.getInfo<CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT>() == 1 &&
+         clGetDeviceInfo(device(), kPreferredWorkGroupSizeMultiple, sizeof(multiple), &multiple, nullptr) == CL_SUCCESS &&
+         multiple > 1;
+}
+
 }  // namespace
 
 DeviceFacts query_device(const cl::Device& device) {
@@ -43,6 +53,7 @@ DeviceFacts query_device(const cl::Device& device) {
     facts.version = device.getInfo<CL_DEVICE_VERSION>();
     facts.platform = cl::Platform(device.getInfo<CL_DEVICE_PLATFORM>()).getInfo<CL_PLATFORM_NAME>();
     facts.is_cpu = (device.getInfo<CL_DEVICE_TYPE>() & CL_DEVICE_TYPE_CPU) != 0;
+    facts.lanes_are_work_items = facts.is_cpu && lays_work_items_along_vectors(device);
     facts.little_endian = device.getInfo<CL_DEVICE_ENDIAN_LITTLE>() == CL_TRUE;
     facts.compute_units = static_cast<std::int32_t>(device.getInfo<CL_DEVICE_MAX_COMPUTE_UNITS>());
     facts.max_work_group_size = static_cast<std::int32_t>(device.getInfo<CL_DEVICE_MAX_WORK_GROUP_SIZE>());

@@ -155,6 +155,8 @@ std::optional<std::string> fusion_misfit(const DeviceFacts& facts, const DecodeP
 
 std::optional<std::string> cpu_misfit(const DeviceFacts& facts, const DecodeVariant& v) {
   if (!facts.is_cpu) return "the cpu engine needs a CPU device";
+  // It would use one lane, and Mesa's llvmpipe (22.3.6) compiles it for minutes: LLVM's coroutine frames.
+  if (facts.lanes_are_work_items) return "the device's vectors hold work-items, a worker of the cpu engine is a single one";
   if (v.wg != 1) return fmt::format("wg is {}, the cpu engine has 1", v.wg);
   if (v.vec != 8 && v.vec != 16) return fmt::format("vec is {}, the cpu engine has 8 and 16", v.vec);
   if (v.tile_kv % v.vec != 0) return fmt::format("tile_kv {} is no multiple of vec {}", v.tile_kv, v.vec);

@@ -16,13 +16,14 @@ testing::AssertionResult failure(const Case& c, const std::string& reason) {
 
 }  // namespace
 
+// Neither is ever destroyed: a runtime's own static objects may go before the program's (oclgrind's do, and abort it).
 const OpenClDevice& test_device() {
-  static const OpenClDevice device = open_device();
+  static const OpenClDevice& device = *new OpenClDevice(open_device());
   return device;
 }
 
 Context& test_context() {
-  static Context context(test_device().context(), test_device().device());
+  static Context& context = *new Context(test_device().context(), test_device().device());
   return context;
 }
 

@@ -321,8 +321,10 @@ TEST(Errors, DeviceOfAnotherContext) {
   const cl_device_partition_property halves[] = {CL_DEVICE_PARTITION_EQUALLY, 1, 0};
   cl_device_id part = nullptr;
   cl_uint count = 0;
-  const cl_int status = clCreateSubDevices(device.device(), halves, 0, nullptr, &count);
-  if (status != CL_SUCCESS || count == 0) GTEST_SKIP() << "this device has no parts, and there is no second one to be wrong";
+  // Asked first: Mesa 22.3 has a null pointer where the function should be.
+  const bool has_parts = device.device.getInfo<CL_DEVICE_PARTITION_MAX_SUB_DEVICES>() > 1;
+  if (has_parts) clCreateSubDevices(device.device(), halves, 0, nullptr, &count);
+  if (count == 0) GTEST_SKIP() << "this device has no parts, and there is no second one to be wrong";
   std::vector<cl_device_id> parts(count);
   ASSERT_EQ(clCreateSubDevices(device.device(), halves, count, parts.data(), nullptr), CL_SUCCESS);
   part = parts.front();

@@ -79,11 +79,13 @@ TEST(Queues, ProfiledStagesAreInOrder) {
   const auto kernels = fixture.enqueue_profiled(queue);
   EXPECT_TRUE(fixture.good(fixture.on_device.read(queue)));
   std::vector<std::string> names;
+  // Mesa 22.3 has no timer and says so; its events hold constants.
+  const bool has_timer = test_device().device.getInfo<CL_DEVICE_PROFILING_TIMER_RESOLUTION>() > 0;
   cl_ulong last_end = 0;
   for (const auto& [name, event] : kernels) {
     names.push_back(name);
     EXPECT_GE(event.getProfilingInfo<CL_PROFILING_COMMAND_START>(), last_end) << name;
-    last_end = event.getProfilingInfo<CL_PROFILING_COMMAND_END>();
+    if (has_timer) last_end = event.getProfilingInfo<CL_PROFILING_COMMAND_END>();
   }
   EXPECT_EQ(std::count(names.begin(), names.end(), "decode"), 1);
 }

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The grid against the reference. Each row of a covering array runs with one variant, chosen so that in the fast tier
-// (pairwise rows) every engine, every schedule and every fusion meets every value of every axis, and all three together and
-// every value of the variants' fields occur; with CLSINK_FULL=1 (3-wise rows) all three together and each value of a field
-// meet every value. simt kernels take seconds to build on CPU devices, so the cpu engine is taken where both would do.
+// A suite against the reference: the grid, or the one in tests/suites that CLSINK_SUITE names, with all engines or the one
+// that CLSINK_ENGINE names. Each row of a covering array runs with one variant, chosen so that in the fast tier (pairwise rows)
+// every engine, every schedule and every fusion meets every value of every axis, and all three together and every value of the
+// variants' fields occur; with CLSINK_FULL=1 (3-wise rows) all three together and each value of a field meet every value. simt
+// kernels take seconds to build on CPU devices, so the cpu engine is taken where both would do.
 #include <algorithm>
+#include <cstdlib>
 #include <map>
 #include <set>
 #include <string>
@@ -54,10 +56,12 @@ class Meetings {
 class Sampler {
  public:
   Sampler(const std::vector<std::vector<int>>& rows, const std::vector<Case>& cases) {
+    const char* only = std::getenv("CLSINK_ENGINE");
     Meetings meetings;
     for (std::size_t row = 0; row < rows.size(); ++row) {
       begin_.push_back(candidates_.size());
       for (const Case& c : with_every_variant(cases[row])) {
+        if (only != nullptr && words_of(*c.variant).engine != only) continue;
         candidates_.push_back({{row, c}, to_string(*c.variant), meetings.of(*c.variant, rows[row])});
         open_.insert(candidates_.back().meetings.begin(), candidates_.back().meetings.end());
       }
@@ -103,9 +107,14 @@ class Sampler {
   std::map<std::string, int> runs_of_;
 };
 
+std::string suite_path() {
+  const char* name = std::getenv("CLSINK_SUITE");
+  return std::string(CLSINK_SOURCE_DIR "/tests/suites/") + (name != nullptr ? name : "grid") + ".txt";
+}
+
 struct Grid {
   int strength = full_tier() ? 3 : 2;
-  std::vector<Axis> axes = read_suite(CLSINK_SOURCE_DIR "/tests/suites/grid.txt");
+  std::vector<Axis> axes = read_suite(suite_path());
   std::vector<Case> cases = suite_cases(axes, strength);
 };
 

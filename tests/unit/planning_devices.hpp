@@ -86,6 +86,15 @@ inline DeviceFacts pocl_cpu() {
   return facts;
 }
 
+inline DeviceFacts llvmpipe_cpu() {
+  DeviceFacts facts = invented_gpu("llvmpipe", "Mesa/X.org", "rusticl");
+  facts.is_cpu = facts.lanes_are_work_items = true;
+  facts.version = "OpenCL 3.0 ";
+  facts.compute_units = 8;
+  facts.local_mem_bytes = 32 << 10;
+  return facts;
+}
+
 /// The least that the library promises to run on.
 inline DeviceFacts smallest_gpu() {
   DeviceFacts facts = invented_gpu("Tiny", "Nobody Ltd", "Some Platform");
@@ -108,7 +117,7 @@ inline std::map<std::string, DeviceFacts> family_devices() {
 }
 
 inline std::vector<DeviceFacts> invented_devices() {
-  return {smallest_gpu(), nvidia_gpu(), amd_gpu(), intel_gpu(), pocl_cpu()};
+  return {smallest_gpu(), nvidia_gpu(), amd_gpu(), intel_gpu(), pocl_cpu(), llvmpipe_cpu()};
 }
 
 }  // namespace clsink

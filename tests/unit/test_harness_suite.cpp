@@ -21,7 +21,7 @@ TEST(CaseText, RoundTrips) {
       "f16 hq=8 hkv=2 d=64 b=3 kv=100 route=mean | simt schedule=worklist fusion=none wg=128 tile_kv=32 vec=8 stages=1 | "
       "workers_per_cu=3 "
       "min_tiles=2 @ lens=0,1,17 seed=9 data=sink scale=0.5 tau=16:0.25,64:0.5 floor=0.5 anchors=1 tau_offsets=1 optional=0 "
-      "offset=32 v_at=128";
+      "exact=1 offset=32 v_at=128";
   const Case c = parse_case(text);
   EXPECT_EQ(to_string(c), text);
   EXPECT_EQ(c.kv_lens, (std::vector<std::int32_t>{0, 1, 17}));

@@ -73,6 +73,7 @@ TEST(Fits, EveryReason) {
       {nvidia_gpu(), kProblem, "simt schedule=static fusion=none wg=256 tile_kv=512 vec=8 stages=1",
        "tile_kv 512 (at most 256)"},
       {nvidia_gpu(), kProblem, "cpu schedule=static fusion=none wg=1 tile_kv=16 vec=16 stages=1", "the cpu engine needs a CPU"},
+      {llvmpipe_cpu(), kProblem, "cpu schedule=static fusion=none wg=1 tile_kv=16 vec=16 stages=1", "vectors hold work-items"},
       {pocl_cpu(), kProblem, "cpu schedule=static fusion=none wg=2 tile_kv=16 vec=16 stages=1",
        "wg is 2, the cpu engine has 1"},
       {pocl_cpu(), kProblem, "cpu schedule=static fusion=none wg=1 tile_kv=16 vec=4 stages=1",
