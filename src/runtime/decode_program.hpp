@@ -20,7 +20,7 @@ class DecodeProgram {
   const DecodePlan& plan() const { return plan_; }
 
   /// Launches every kernel at max_batch with no sequence in the step, and waits: compilers that work at the first
-  /// launch do so now.
+  /// launch do so now. Throws Error(kUnsupportedDevice) if sub-groups are not of the size that a kernel is compiled for.
   void warm_up(const cl::Context& context, const cl::Device& device) const;
 
   /// Enqueues the step's kernels. `stages`, if not null, receives an event of each.
@@ -31,6 +31,7 @@ class DecodeProgram {
   struct Stage {
     Kernel kernel;
     std::size_t work_items;
+    std::int32_t sub_group_size;
     std::shared_ptr<CompiledKernel> compiled;
   };
 
