@@ -11,9 +11,9 @@
 namespace clsink {
 
 enum class Engine : std::uint8_t {
-  kSimt,   ///< any GPU: work-groups of up to 256 work-items, local memory, no sub-groups
-  kCpu,    ///< one work-item per worker, wide vectors, no barriers
-  kNvMma,  ///< NVIDIA tensor cores (compute capability 8.0 and up), 16-bit q and caches
+  kSimt,      ///< any GPU: work-groups of up to 256 work-items, local memory, no sub-groups
+  kCpu,       ///< one work-item per worker, wide vectors, no barriers
+  kNvMma,     ///< NVIDIA tensor cores (compute capability 8.0 and up), 16-bit q and caches
   kSubgroup,  ///< sub-groups that share rows of K and V and stream them for themselves
 };
 

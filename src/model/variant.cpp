@@ -47,7 +47,8 @@ void parse_fields(const std::vector<std::string_view>& words, std::size_t first,
     if (!found) throw Error(ErrorCode::kInvalidProblem, fmt::format("unknown {} field '{}'", what, field.key));
   }
   for (std::size_t f = 0; f < std::size(table); ++f) {
-    if (!seen[f] && !table[f].optional) throw Error(ErrorCode::kInvalidProblem, fmt::format("{} lacks the field '{}'", what, table[f].key));
+    if (!seen[f] && !table[f].optional)
+      throw Error(ErrorCode::kInvalidProblem, fmt::format("{} lacks the field '{}'", what, table[f].key));
   }
 }
 
