@@ -17,6 +17,9 @@
 #include "arrivals.clh"
 #include "merge.clh"
 #endif
+#if ENGINE == 0 || ENGINE == 3
+#include "pieces.clh"  // here, as a file is embedded once
+#endif
 #if ENGINE == 0
 #include "engines/simt.clh"
 #elif ENGINE == 1

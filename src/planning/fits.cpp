@@ -20,6 +20,7 @@ constexpr std::int32_t kMaxPrivateFloats = 192;
 
 constexpr std::int32_t kSubgroupMinLanes = 4;
 constexpr std::int32_t kSubgroupMaxLanes = 64;
+constexpr std::int32_t kSubgroupMaxRowLanes = 32;
 
 constexpr std::int32_t kNvFenceMinCapability = 70;  // fence.acq_rel
 constexpr std::int32_t kNvMmaSlice = 16;            // tokens that a warp takes at once
@@ -70,8 +71,8 @@ struct SubgroupShape {
 SubgroupShape subgroup_shape(const DeviceFacts& facts, const DecodeProblem& p, const DecodeVariant& v) {
   const std::int32_t size = sub_group_lanes(facts, v), chunks = p.head_dim / v.vec;
   SubgroupShape shape{};
-  shape.lanes = facts.sub_group_shuffle == SubGroupShuffle::kNone ? size : 4;
-  while (shape.lanes < std::min(chunks, size)) shape.lanes *= 2;
+  shape.lanes = facts.sub_group_shuffle == SubGroupShuffle::kNone ? size : kSubgroupMinLanes;
+  while (shape.lanes < std::min({chunks, size, kSubgroupMaxRowLanes})) shape.lanes *= 2;
   shape.pieces = ceil_div(chunks, shape.lanes);
   shape.split = ceil_div(p.group_size(), v.heads);
   shape.rows = v.wg / size / shape.split * (size / shape.lanes);
