@@ -20,12 +20,17 @@
 #if FUSION == 2
 #include "merge.clh"
 #endif
+#if ENGINE == 0 || ENGINE == 3
+#include "pieces.clh"  // here, as a file is embedded once
+#endif
 #if ENGINE == 0
 #include "engines/simt.clh"
 #elif ENGINE == 1
 #include "engines/cpu.clh"
 #elif ENGINE == 2
 #include "engines/nv_mma.clh"
+#elif ENGINE == 3
+#include "engines/subgroup.clh"
 #else
 #error "unknown ENGINE"
 #endif
@@ -56,7 +61,7 @@ static inline void write_heads(const decode_args *args, const engine_state *engi
   }
 }
 
-__kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void decode(
+__kernel REQUESTED_SUB_GROUP __attribute__((reqd_work_group_size(WG, 1, 1))) void decode(
     const __global char *restrict q, const __global char *restrict k, const __global char *restrict v,
     const __global char *restrict kv_len, const __global char *restrict page_table, const __global char *restrict anchor,
     __global char *restrict workspace, __global char *restrict out, __global char *restrict lse,
@@ -68,6 +73,9 @@ __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void decode(
   const int worker = (int)get_group_id(0), groups = num_groups_of(&args);
   group_source source = source_of(&args, kv_len, anchor, workspace, status_of(&args, status));
   ENGINE_LOCAL_MEMORY
+#if SUB_GROUP_SIZE
+  if (args.batch == 0 && worker == 0) report_sub_group_size(workspace);
+#endif
 #if FUSION == 2
   MERGE_LOCAL_MEMORY
 #endif

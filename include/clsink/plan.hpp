@@ -11,9 +11,10 @@
 namespace clsink {
 
 enum class Engine : std::uint8_t {
-  kSimt,   ///< any GPU: work-groups of up to 256 work-items, local memory, no sub-groups
-  kCpu,    ///< one work-item per worker, wide vectors, no barriers
-  kNvMma,  ///< NVIDIA tensor cores (compute capability 8.0 and up), 16-bit q and caches
+  kSimt,      ///< any GPU: work-groups of up to 256 work-items, local memory, no sub-groups
+  kCpu,       ///< one work-item per worker, wide vectors, no barriers
+  kNvMma,     ///< NVIDIA tensor cores (compute capability 8.0 and up), 16-bit q and caches
+  kSubgroup,  ///< sub-groups that share rows of K and V and stream them for themselves
 };
 
 enum class Schedule : std::uint8_t {
@@ -29,7 +30,8 @@ enum class Fusion : std::uint8_t {
 };
 
 /// What a caller cannot observe beyond rounding: every variant gives the same answer.
-/// Text: "simt schedule=worklist fusion=none wg=128 tile_kv=32 vec=8 stages=1".
+/// Text: "simt schedule=worklist fusion=none wg=128 tile_kv=32 vec=8 stages=1"; heads and sub_group_size stand there unless
+/// they are 0.
 struct DecodeVariant {
   Engine engine = Engine::kSimt;
   Schedule schedule = Schedule::kWorklist;
@@ -37,16 +39,20 @@ struct DecodeVariant {
   std::int32_t wg = 128;      ///< work-items of a worker
   std::int32_t tile_kv = 32;  ///< tokens of a tile, the smallest piece of work
   std::int32_t vec = 8;       ///< elements that a work-item loads at once
-  std::int32_t stages = 1;    ///< nv_mma: 2 loads the next K and V while it works on one, 1 by turns; others: 1
+  /// nv_mma: 2 loads the next K and V while it works on one, 1 by turns; subgroup: tokens that a row of lanes has under way;
+  /// others: 1
+  std::int32_t stages = 1;
+  std::int32_t heads = 0;           ///< subgroup: heads of a group that a sub-group takes; others: 0
+  std::int32_t sub_group_size = 0;  ///< subgroup: lanes that the kernel asks for, 0: the device's own; others: 0
   friend bool operator==(const DecodeVariant& a, const DecodeVariant& b) {
     return a.engine == b.engine && a.schedule == b.schedule && a.fusion == b.fusion && a.wg == b.wg && a.tile_kv == b.tile_kv &&
-           a.vec == b.vec && a.stages == b.stages;
+           a.vec == b.vec && a.stages == b.stages && a.heads == b.heads && a.sub_group_size == b.sub_group_size;
   }
   friend bool operator!=(const DecodeVariant& a, const DecodeVariant& b) { return !(a == b); }
 };
 
 CLSINK_API std::string to_string(const DecodeVariant& variant);
-/// Strict: every field exactly once. Throws Error(kInvalidProblem).
+/// Strict: every field exactly once, what is 0 not at all. Throws Error(kInvalidProblem).
 CLSINK_API DecodeVariant parse_variant(const std::string& text);
 
 /// How work is spread; changes no kernel.

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // clsink devices: the facts that matter here for every OpenCL device, which engine it gets and why.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <clsink/context.hpp>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <vector>
 
 #include "cli/commands.hpp"
 #include "harness/opencl_device.hpp"
@@ -31,6 +33,8 @@ nlohmann::json facts_of(const std::string& name) {
     facts["global_mem_bytes"] = device.global_mem_bytes;
     facts["max_alloc_bytes"] = device.max_alloc_bytes;
     facts["cache_bytes"] = opencl.device.getInfo<CL_DEVICE_GLOBAL_MEM_CACHE_SIZE>();
+    facts["sub_group_size"] = device.sub_group_size;
+    facts["sub_group_sizes"] = device.sub_group_sizes;
     facts["timer_resolution_ns"] = device.timer_resolution_ns;
     const DecodeProblem problem = parse_problem(kTypicalProblem);
     if (const auto reason = context.supports(problem)) {
@@ -59,6 +63,10 @@ void print_facts(const nlohmann::json& facts) {
                facts["local_mem_bytes"].get<std::int64_t>() / 1024);
     fmt::print("  {:.0f} MiB memory, at most {:.0f} MiB in one buffer, {:.1f} MiB cache\n", mib("global_mem_bytes"),
                mib("max_alloc_bytes"), mib("cache_bytes"));
+    const auto size = facts["sub_group_size"].get<int>();
+    const auto sizes = facts["sub_group_sizes"].get<std::vector<int>>();
+    if (size != 0) fmt::print("  sub-groups of {}\n", size);
+    if (!sizes.empty()) fmt::print("  sub-groups of {}, as a kernel asks\n", fmt::join(sizes, ", "));
   }
   if (facts.contains("missing")) {
     fmt::print("  cannot run clsink: {}\n", facts["missing"].get<std::string>());

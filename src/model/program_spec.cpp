@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "model/fields.hpp"
+#include "model/variant.hpp"
 
 namespace clsink {
 namespace {
@@ -21,6 +22,9 @@ constexpr std::int32_t kCombineWg = 128;
 // DEVICE_FENCE in spec.clh.
 constexpr std::int32_t kOpenClFence = 1;
 constexpr std::int32_t kPtxFence = 2;
+
+// Of what OpenCL C 1.2 lacks.
+std::int32_t newer_opencl_c(const DeviceFacts& facts) { return facts.version.rfind("OpenCL 2", 0) == 0 ? 20 : 30; }
 
 std::int32_t small_wg(const DecodePlan& plan, std::int32_t wanted, std::int32_t limit) {
   if (plan.variant.engine == Engine::kCpu) return 1;
@@ -87,7 +91,14 @@ std::vector<ProgramSpec> program_specs(const DecodePlan& plan, const DeviceFacts
   decode.large_grf = large_grf;
   if (fusion == Fusion::kSingle) {
     decode.device_fence = facts.nv_compute_capability > 0 ? kPtxFence : kOpenClFence;
-    if (decode.device_fence == kOpenClFence) decode.opencl_c = facts.version.rfind("OpenCL 2", 0) == 0 ? 20 : 30;
+    if (decode.device_fence == kOpenClFence) decode.opencl_c = newer_opencl_c(facts);
+  }
+  if (plan.variant.engine == Engine::kSubgroup) {
+    decode.heads = plan.variant.heads;
+    decode.sub_group_size = sub_group_lanes(facts, plan.variant);
+    decode.sub_group_request = plan.variant.sub_group_size != 0;
+    decode.sub_group_shuffle = static_cast<int>(facts.sub_group_shuffle);
+    decode.opencl_c = newer_opencl_c(facts);
   }
   specs.push_back(decode);
   if (fusion == Fusion::kSingle) return specs;
@@ -107,9 +118,11 @@ std::vector<ProgramSpec> program_specs(const DecodePlan& plan, const DeviceFacts
 std::string build_options(const ProgramSpec& s) {
   std::string options = fmt::format(
       "-cl-std=CL{}.{} -DQ_DTYPE={} -DKV_DTYPE={} -DOUT_DTYPE={} -DHEAD_DIM={} -DGROUP_SIZE={} -DPAGE_SIZE={} -DROUTED={} "
-      "-DSCHEDULE={} -DFUSION={} -DENGINE={} -DWG={} -DTILE_KV={} -DVEC={} -DSTAGES={} -DNATIVE_EXP2={} -DDEVICE_FENCE={}",
+      "-DSCHEDULE={} -DFUSION={} -DENGINE={} -DWG={} -DTILE_KV={} -DVEC={} -DSTAGES={} -DHEADS={} -DSUB_GROUP_SIZE={} "
+      "-DSUB_GROUP_REQUEST={} -DSUB_GROUP_SHUFFLE={} -DNATIVE_EXP2={} -DDEVICE_FENCE={}",
       s.opencl_c / 10, s.opencl_c % 10, s.q_dtype, s.kv_dtype, s.out_dtype, s.head_dim, s.group_size, s.page_size, s.routed,
-      s.schedule, s.fusion, s.engine, s.wg, s.tile_kv, s.vec, s.stages, s.native_exp2, s.device_fence);
+      s.schedule, s.fusion, s.engine, s.wg, s.tile_kv, s.vec, s.stages, s.heads, s.sub_group_size, s.sub_group_request,
+      s.sub_group_shuffle, s.native_exp2, s.device_fence);
   if (s.large_grf) options += " -cl-intel-256-GRF-per-thread";
   return options;
 }

@@ -22,6 +22,7 @@ struct ProgramSpec {
   std::int32_t head_dim = 0, group_size = 0, page_size = 0;
   std::int32_t routed = 0, schedule = 0, fusion = 0, engine = 0;
   std::int32_t wg = 1, tile_kv = 0, vec = 0, stages = 0;
+  std::int32_t heads = 0, sub_group_size = 0, sub_group_request = 0, sub_group_shuffle = 0;
   std::int32_t native_exp2 = 0, device_fence = 0;
   std::int32_t opencl_c = 12;  // 10 * major + minor
   bool large_grf = false;      // Intel: 256 registers for a thread of the GPU, and half the threads

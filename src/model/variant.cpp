@@ -8,7 +8,8 @@
 namespace clsink {
 namespace {
 
-constexpr Named<Engine> kEngines[] = {{Engine::kSimt, "simt"}, {Engine::kCpu, "cpu"}, {Engine::kNvMma, "nv_mma"}};
+constexpr Named<Engine> kEngines[] = {
+    {Engine::kSimt, "simt"}, {Engine::kCpu, "cpu"}, {Engine::kNvMma, "nv_mma"}, {Engine::kSubgroup, "subgroup"}};
 constexpr Named<Schedule> kSchedules[] = {{Schedule::kStatic, "static"}, {Schedule::kWorklist, "worklist"}};
 constexpr Named<Fusion> kFusions[] = {{Fusion::kNone, "none"}, {Fusion::kPrologue, "prologue"}, {Fusion::kSingle, "single"}};
 constexpr Named<MatchLevel> kMatchLevels[] = {{MatchLevel::kForced, "forced"},
@@ -20,11 +21,12 @@ constexpr Named<MatchLevel> kMatchLevels[] = {{MatchLevel::kForced, "forced"},
 struct TuningField {
   const char* key;
   std::int32_t LaunchTuning::*member;
+  bool optional = false;
 };
 constexpr TuningField kTuningFields[] = {{"workers_per_cu", &LaunchTuning::workers_per_cu},
                                          {"min_tiles", &LaunchTuning::min_tiles}};
 
-// Reads each of the table's fields exactly once.
+// Reads each of the table's fields exactly once, the optional ones at most once.
 template <typename Table, typename Value>
 void parse_fields(const std::vector<std::string_view>& words, std::size_t first, const Table& table, Value& value,
                   std::string_view what) {
@@ -45,7 +47,8 @@ void parse_fields(const std::vector<std::string_view>& words, std::size_t first,
     if (!found) throw Error(ErrorCode::kInvalidProblem, fmt::format("unknown {} field '{}'", what, field.key));
   }
   for (std::size_t f = 0; f < std::size(table); ++f) {
-    if (!seen[f]) throw Error(ErrorCode::kInvalidProblem, fmt::format("{} lacks the field '{}'", what, table[f].key));
+    if (!seen[f] && !table[f].optional)
+      throw Error(ErrorCode::kInvalidProblem, fmt::format("{} lacks the field '{}'", what, table[f].key));
   }
 }
 
@@ -66,10 +69,17 @@ const char* to_string(Schedule schedule) { return name_of(kSchedules, schedule).
 const char* to_string(Fusion fusion) { return name_of(kFusions, fusion).data(); }
 const char* to_string(MatchLevel level) noexcept { return name_of(kMatchLevels, level).data(); }
 
+std::int32_t sub_group_lanes(const DeviceFacts& facts, const DecodeVariant& variant) {
+  if (variant.engine != Engine::kSubgroup) return 0;
+  return variant.sub_group_size != 0 ? variant.sub_group_size : facts.sub_group_size;
+}
+
 std::string to_string(const DecodeVariant& variant) {
   std::string text = fmt::format("{} schedule={} fusion={}", to_string(variant.engine), to_string(variant.schedule),
                                  to_string(variant.fusion));
-  for (const VariantField& field : kVariantFields) text += fmt::format(" {}={}", field.key, variant.*field.member);
+  for (const VariantField& field : kVariantFields) {
+    if (!field.optional || variant.*field.member != 0) text += fmt::format(" {}={}", field.key, variant.*field.member);
+  }
   return text;
 }
 

@@ -4,6 +4,7 @@
 
 #include <array>
 
+#include <clsink/device.hpp>
 #include <clsink/plan.hpp>
 
 namespace clsink {
@@ -11,14 +12,20 @@ namespace clsink {
 struct VariantField {
   const char* key;
   std::int32_t DecodeVariant::*member;
+  bool optional = false;  ///< 0 where the text does not name it
 };
 
-inline constexpr std::array<VariantField, 4> kVariantFields = {{
+inline constexpr std::array<VariantField, 6> kVariantFields = {{
     {"wg", &DecodeVariant::wg},
     {"tile_kv", &DecodeVariant::tile_kv},
     {"vec", &DecodeVariant::vec},
     {"stages", &DecodeVariant::stages},
+    {"heads", &DecodeVariant::heads, true},
+    {"sub_group_size", &DecodeVariant::sub_group_size, true},
 }};
+
+/// Lanes of a sub-group that the variant's kernel is compiled for; 0: unknown, or it uses none.
+std::int32_t sub_group_lanes(const DeviceFacts& facts, const DecodeVariant& variant);
 
 const char* to_string(Engine engine);
 const char* to_string(Schedule schedule);

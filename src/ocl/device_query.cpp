@@ -16,8 +16,18 @@ constexpr cl_device_info kPreferredWorkGroupSizeMultiple = 0x1067;
 constexpr cl_bitfield kAtomicOrderAcqRel = 1 << 1;
 constexpr cl_bitfield kAtomicScopeDevice = 1 << 5;
 
+// Of cl_amd_device_attribute_query, OpenCL 2.1 and cl_intel_required_subgroup_size.
+constexpr cl_device_info kWavefrontWidthAmd = 0x4043;
+constexpr cl_device_info kMaxNumSubGroups = 0x105C;
+constexpr cl_device_info kSubGroupSizesIntel = 0x4108;
+
+bool has_extension(const cl::Device& device, const std::string& name) {
+  const std::string all = " " + device.getInfo<CL_DEVICE_EXTENSIONS>() + " ";
+  return all.find(" " + name + " ") != std::string::npos;
+}
+
 std::int32_t nv_compute_capability(const cl::Device& device) {
-  if (device.getInfo<CL_DEVICE_EXTENSIONS>().find("cl_nv_device_attribute_query") == std::string::npos) return 0;
+  if (!has_extension(device, "cl_nv_device_attribute_query")) return 0;
   cl_uint major = 0, minor = 0;
   device.getInfo(kComputeCapabilityMajorNv, &major);
   device.getInfo(kComputeCapabilityMinorNv, &minor);
@@ -40,6 +50,35 @@ bool lays_work_items_along_vectors(const cl::Device& device) {
   return device.getInfo<CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT>() == 1 &&
          clGetDeviceInfo(device(), kPreferredWorkGroupSizeMultiple, sizeof(multiple), &multiple, nullptr) == CL_SUCCESS &&
          multiple > 1;
+}
+
+// OpenCL C 2.0 has them by extension, 3.0 where a work-group can have any.
+bool has_sub_groups(const cl::Device& device, const std::string& version) {
+  if (version.rfind("OpenCL 2.", 0) == 0) {
+    return has_extension(device, "cl_khr_subgroups") || has_extension(device, "cl_intel_subgroups");
+  }
+  cl_uint most = 0;
+  return version.rfind("OpenCL 3.", 0) == 0 && device.getInfo(kMaxNumSubGroups, &most) == CL_SUCCESS && most > 0;
+}
+
+void query_sub_groups(const cl::Device& device, DeviceFacts& facts) {
+  if (!has_sub_groups(device, facts.version)) return;
+  const bool amd = has_extension(device, "cl_amd_device_attribute_query");
+  if (has_extension(device, "cl_khr_subgroup_shuffle")) {
+    facts.sub_group_shuffle = SubGroupShuffle::kKhronos;
+  } else if (has_extension(device, "cl_intel_subgroups")) {
+    facts.sub_group_shuffle = SubGroupShuffle::kIntel;
+  } else if (amd) {
+    facts.sub_group_shuffle = SubGroupShuffle::kAmdClang;
+  }
+  std::vector<std::size_t> sizes;
+  device.getInfo(kSubGroupSizesIntel, &sizes);  // Mesa answers without the extension
+  if (sizes.size() == 1) facts.sub_group_size = static_cast<std::int32_t>(sizes[0]);
+  if (has_extension(device, "cl_intel_required_subgroup_size")) {
+    for (const std::size_t size : sizes) facts.sub_group_sizes.push_back(static_cast<std::int32_t>(size));
+  }
+  cl_uint width = 0;
+  if (amd && device.getInfo(kWavefrontWidthAmd, &width) == CL_SUCCESS) facts.sub_group_size = static_cast<std::int32_t>(width);
 }
 
 }  // namespace
@@ -65,6 +104,7 @@ DeviceFacts query_device(const cl::Device& device) {
     facts.timer_resolution_ns = static_cast<std::int32_t>(device.getInfo<CL_DEVICE_PROFILING_TIMER_RESOLUTION>());
     facts.device_scope_fence = has_device_scope_fence(device, facts.version);
     facts.nv_compute_capability = nv_compute_capability(device);
+    query_sub_groups(device, facts);
     return facts;
   } catch (const cl::Error& error) {
     throw_cl_error(error.err(), error.what());

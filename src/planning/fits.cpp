@@ -2,6 +2,7 @@
 #include "planning/fits.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -16,6 +17,10 @@ constexpr std::int32_t kSimtMaxWg = 256;
 constexpr std::int64_t kSimtMaxLocalBytes = 32 * 1024;
 // Accumulators and loaded rows of one work-item; beyond this every GPU compiler spills.
 constexpr std::int32_t kMaxPrivateFloats = 192;
+
+constexpr std::int32_t kSubgroupMinLanes = 4;
+constexpr std::int32_t kSubgroupMaxLanes = 64;
+constexpr std::int32_t kSubgroupMaxRowLanes = 32;
 
 constexpr std::int32_t kNvFenceMinCapability = 70;  // fence.acq_rel
 constexpr std::int32_t kNvMmaSlice = 16;            // tokens that a warp takes at once
@@ -58,12 +63,36 @@ std::int64_t nv_mma_local_bytes(const DecodeProblem& p, const DecodeVariant& v) 
   return v.wg / 32 / nv_mma_head_split(p) * (heads * (p.head_dim + 4) * 4 + p.group_size() * std::int64_t{8});
 }
 
-std::int64_t engine_local_bytes(const DecodeProblem& p, const DecodeVariant& v) {
+// The quantities of engines/subgroup.clh.
+struct SubgroupShape {
+  std::int32_t lanes, pieces, split, rows;
+};
+
+SubgroupShape subgroup_shape(const DeviceFacts& facts, const DecodeProblem& p, const DecodeVariant& v) {
+  const std::int32_t size = sub_group_lanes(facts, v), chunks = p.head_dim / v.vec;
+  SubgroupShape shape{};
+  shape.lanes = facts.sub_group_shuffle == SubGroupShuffle::kNone ? size : kSubgroupMinLanes;
+  while (shape.lanes < std::min({chunks, size, kSubgroupMaxRowLanes})) shape.lanes *= 2;
+  shape.pieces = ceil_div(chunks, shape.lanes);
+  shape.split = ceil_div(p.group_size(), v.heads);
+  shape.rows = v.wg / size / shape.split * (size / shape.lanes);
+  return shape;
+}
+
+// Accumulators of a head of every split, the rows' maxima and sums.
+std::int64_t subgroup_local_bytes(const DeviceFacts& facts, const DecodeProblem& p, const DecodeVariant& v) {
+  const SubgroupShape s = subgroup_shape(facts, p, v);
+  return s.rows * (std::int64_t{s.split} * p.head_dim * 4 + p.group_size() * std::int64_t{8});
+}
+
+std::int64_t engine_local_bytes(const DeviceFacts& facts, const DecodeProblem& p, const DecodeVariant& v) {
   switch (v.engine) {
     case Engine::kSimt:
       return simt_local_bytes(p, v);
     case Engine::kNvMma:
       return nv_mma_local_bytes(p, v);
+    case Engine::kSubgroup:
+      return subgroup_local_bytes(facts, p, v);
     case Engine::kCpu:
       break;
   }
@@ -137,6 +166,51 @@ std::optional<std::string> nv_mma_misfit(const DeviceFacts& facts, const DecodeP
   return std::nullopt;
 }
 
+std::optional<std::string> sub_group_misfit(const DeviceFacts& facts, const DecodeVariant& v) {
+  if (v.sub_group_size == 0) {
+    if (facts.sub_group_size == 0) return "the device has no sub-groups of one size for all kernels";
+    return std::nullopt;
+  }
+  const auto& sizes = facts.sub_group_sizes;
+  if (std::find(sizes.begin(), sizes.end(), v.sub_group_size) == sizes.end()) {
+    return fmt::format("kernels cannot ask for sub-groups of {}, but {}", v.sub_group_size,
+                       sizes.empty() ? "for none" : fmt::format("for {}", fmt::join(sizes, ", ")));
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> subgroup_misfit(const DeviceFacts& facts, const DecodeProblem& p, const DecodeVariant& v) {
+  if (auto reason = sub_group_misfit(facts, v)) return reason;
+  const std::int32_t size = sub_group_lanes(facts, v);
+  if (size < kSubgroupMinLanes || size > kSubgroupMaxLanes || (size & (size - 1)) != 0) {
+    return fmt::format("sub-groups of {}, the subgroup engine has powers of two from {} to {}", size, kSubgroupMinLanes,
+                       kSubgroupMaxLanes);
+  }
+  if (v.vec != 4 && v.vec != 8) return fmt::format("vec is {}, the subgroup engine has 4 and 8", v.vec);
+  if (v.vec * size_of(p.kv_dtype) > 16) {
+    return fmt::format("vec {} of {}-byte elements exceeds a 16-byte load", v.vec, size_of(p.kv_dtype));
+  }
+  if (v.heads < 1 || v.heads > p.group_size()) {
+    return fmt::format("heads is {}, a group of {} has 1 to {} for a sub-group", v.heads, p.group_size(), p.group_size());
+  }
+  const std::int32_t split = ceil_div(p.group_size(), v.heads);
+  if (v.wg % (size * split) != 0) {
+    return fmt::format("wg is {}, must be a multiple of {}: sub-groups of {} for each {} of {} heads", v.wg, size * split, size,
+                       v.heads, p.group_size());
+  }
+  const SubgroupShape s = subgroup_shape(facts, p, v);
+  if (v.stages > v.tile_kv || v.tile_kv % (s.rows * v.stages) != 0) {
+    return fmt::format("tile_kv is {}, must be a multiple of {} rows x {} stages", v.tile_kv, s.rows, v.stages);
+  }
+  const std::int32_t heads = ceil_div(p.group_size(), split), piece_words = v.vec * size_of(p.kv_dtype) / 4;
+  const std::int32_t floats = heads * (2 * s.pieces * v.vec + 2) + v.stages * (2 * s.pieces * piece_words + heads);
+  if (floats > kMaxPrivateFloats) {
+    return fmt::format("{} floats per work-item (heads {}, head_dim {}, stages {}) exceed {} registers", floats, heads,
+                       p.head_dim, v.stages, kMaxPrivateFloats);
+  }
+  return std::nullopt;
+}
+
 std::optional<std::string> fusion_misfit(const DeviceFacts& facts, const DecodeProblem& p, const DecodeVariant& v) {
   if (v.fusion == Fusion::kNone) return std::nullopt;
   const std::int64_t groups = std::int64_t{p.max_batch} * p.num_kv_heads;
@@ -164,8 +238,11 @@ std::optional<std::string> cpu_misfit(const DeviceFacts& facts, const DecodeVari
 }
 
 std::optional<std::string> engine_misfit(const DeviceFacts& facts, const DecodeProblem& p, const DecodeVariant& v) {
-  if (v.engine != Engine::kNvMma && v.stages != 1) {
+  if (v.engine != Engine::kNvMma && v.engine != Engine::kSubgroup && v.stages != 1) {
     return fmt::format("stages is {}, the {} engine has 1", v.stages, to_string(v.engine));
+  }
+  if (v.engine != Engine::kSubgroup && (v.heads != 0 || v.sub_group_size != 0)) {
+    return fmt::format("heads {} and sub_group_size {} are of the subgroup engine, others have 0", v.heads, v.sub_group_size);
   }
   switch (v.engine) {
     case Engine::kSimt:
@@ -174,6 +251,8 @@ std::optional<std::string> engine_misfit(const DeviceFacts& facts, const DecodeP
       return cpu_misfit(facts, v);
     case Engine::kNvMma:
       return nv_mma_misfit(facts, p, v);
+    case Engine::kSubgroup:
+      return subgroup_misfit(facts, p, v);
   }
   return "unknown engine";
 }
@@ -186,8 +265,8 @@ std::optional<std::string> unsupported_reason(const DeviceFacts& facts) {
   return std::nullopt;
 }
 
-std::int64_t local_bytes(const DecodeProblem& problem, const DecodeVariant& variant) {
-  return engine_local_bytes(problem, variant) + fusion_local_bytes(problem, variant);
+std::int64_t local_bytes(const DeviceFacts& facts, const DecodeProblem& problem, const DecodeVariant& variant) {
+  return engine_local_bytes(facts, problem, variant) + fusion_local_bytes(problem, variant);
 }
 
 std::optional<std::string> misfit_reason(const DeviceFacts& facts, const DecodeProblem& p, const DecodeVariant& v) {
@@ -204,7 +283,7 @@ std::optional<std::string> misfit_reason(const DeviceFacts& facts, const DecodeP
   if (tiles > INT32_MAX) return fmt::format("{} tiles of {} tokens, the kernels count to {}", tiles, v.tile_kv, INT32_MAX);
   if (auto reason = engine_misfit(facts, p, v)) return reason;
   if (auto reason = fusion_misfit(facts, p, v)) return reason;
-  const std::int64_t bytes = local_bytes(p, v);
+  const std::int64_t bytes = local_bytes(facts, p, v);
   const std::int64_t limit =
       v.engine == Engine::kSimt ? std::min(facts.local_mem_bytes, kSimtMaxLocalBytes) : facts.local_mem_bytes;
   if (bytes > limit) return fmt::format("needs {} bytes of local memory, the limit is {}", bytes, limit);
@@ -213,10 +292,11 @@ std::optional<std::string> misfit_reason(const DeviceFacts& facts, const DecodeP
 
 std::vector<DecodeVariant> fitting_variants(const DeviceFacts& facts, const DecodeProblem& problem) {
   std::vector<DecodeVariant> variants;
-  const auto add = [&](Engine engine, std::int32_t wg, std::int32_t tile_kv, std::int32_t vec, std::int32_t stages = 1) {
+  const auto add = [&](Engine engine, std::int32_t wg, std::int32_t tile_kv, std::int32_t vec, std::int32_t stages = 1,
+                       std::int32_t heads = 0, std::int32_t sub_group_size = 0) {
     for (const Schedule schedule : {Schedule::kWorklist, Schedule::kStatic}) {
       for (const Fusion fusion : {Fusion::kNone, Fusion::kPrologue, Fusion::kSingle}) {
-        const DecodeVariant variant{engine, schedule, fusion, wg, tile_kv, vec, stages};
+        const DecodeVariant variant{engine, schedule, fusion, wg, tile_kv, vec, stages, heads, sub_group_size};
         if (!misfit_reason(facts, problem, variant)) variants.push_back(variant);
       }
     }
@@ -231,6 +311,17 @@ std::vector<DecodeVariant> fitting_variants(const DeviceFacts& facts, const Deco
   }
   for (const std::int32_t wg : {64, 128, 256, 384}) {
     for (const std::int32_t stages : {1, 2}) add(Engine::kNvMma, wg, wg / 2, 8, stages);
+  }
+  std::vector<std::int32_t> sizes = facts.sub_group_sizes;  // 0: the device's own
+  if (facts.sub_group_size != 0) sizes.push_back(0);
+  for (const std::int32_t size : sizes) {
+    for (const std::int32_t heads : {1, 2, 4, 8}) {
+      for (const std::int32_t wg : {64, 128, 256}) {
+        for (const std::int32_t stages : {1, 2, 4}) {
+          for (const std::int32_t vec : {4, 8}) add(Engine::kSubgroup, wg, 64, vec, stages, heads, size);
+        }
+      }
+    }
   }
   return variants;
 }

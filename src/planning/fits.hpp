@@ -18,7 +18,7 @@ std::optional<std::string> misfit_reason(const DeviceFacts& facts, const DecodeP
 std::optional<std::string> unsupported_reason(const DeviceFacts& facts);
 
 /// Local memory of the decode kernel in bytes.
-std::int64_t local_bytes(const DecodeProblem& problem, const DecodeVariant& variant);
+std::int64_t local_bytes(const DeviceFacts& facts, const DecodeProblem& problem, const DecodeVariant& variant);
 
 /// The variants that fit, in a fixed order.
 std::vector<DecodeVariant> fitting_variants(const DeviceFacts& facts, const DecodeProblem& problem);

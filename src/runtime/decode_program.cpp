@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <clsink/error.hpp>
+
 #include "model/program_spec.hpp"
 #include "ocl/ocl_error.hpp"
 #include "planning/planner.hpp"
@@ -61,7 +63,7 @@ class EventChain {
 
 DecodeProgram::DecodeProgram(DecodePlan plan, const DeviceFacts& facts, ProgramCache& cache) : plan_(std::move(plan)) {
   for (const ProgramSpec& spec : program_specs(plan_, facts)) {
-    stages_.push_back({spec.kernel, static_cast<std::size_t>(spec.wg), cache.get(spec)});
+    stages_.push_back({spec.kernel, static_cast<std::size_t>(spec.wg), spec.sub_group_size, cache.get(spec)});
   }
 }
 
@@ -84,6 +86,16 @@ void DecodeProgram::warm_up(const cl::Context& context, const cl::Device& device
       }
     }
     queue.finish();
+    for (const Stage& stage : stages_) {
+      if (stage.sub_group_size == 0) continue;
+      std::int32_t size = 0;
+      queue.enqueueReadBuffer(placeholder, CL_TRUE, 0, sizeof(size), &size);
+      if (size != stage.sub_group_size) {
+        throw Error(ErrorCode::kBuildFailed,
+                    fmt::format("kernel '{}' is compiled for sub-groups of {}, on this device they have {}: {}",
+                                to_string(stage.kernel), stage.sub_group_size, size, to_string(plan_.variant)));
+      }
+    }
   } catch (const cl::Error& error) {
     throw_cl_error(error.err(), error.what());
   }

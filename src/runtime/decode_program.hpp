@@ -20,7 +20,8 @@ class DecodeProgram {
   const DecodePlan& plan() const { return plan_; }
 
   /// Launches every kernel at max_batch with no sequence in the step, and waits: compilers that work at the first
-  /// launch do so now. Throws Error(kBuildFailed) if the device does not run a kernel that it has built.
+  /// launch do so now. Throws Error(kBuildFailed) if the device does not run a kernel that it has built, or gives it sub-groups
+  /// of another size than it is compiled for.
   void warm_up(const cl::Context& context, const cl::Device& device) const;
 
   /// Enqueues the step's kernels. `stages`, if not null, receives an event of each.
@@ -31,6 +32,7 @@ class DecodeProgram {
   struct Stage {
     Kernel kernel;
     std::size_t work_items;
+    std::int32_t sub_group_size;
     std::shared_ptr<CompiledKernel> compiled;
   };
 

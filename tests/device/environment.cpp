@@ -88,7 +88,7 @@ std::vector<Case> with_typical_variants(const Case& c) {
     // A single launch has the prologue's work list in it, so that one schedule each will do.
     const bool is_spare = (v.fusion == Fusion::kPrologue && v.schedule != Schedule::kStatic) ||
                           (v.fusion == Fusion::kSingle && v.schedule != Schedule::kWorklist);
-    if (is_new && (full_tier() || !on_cpu || v.engine != Engine::kSimt || !is_spare)) typical.push_back(one);
+    if (is_new && (full_tier() || !on_cpu || v.engine == Engine::kCpu || !is_spare)) typical.push_back(one);
   }
   return typical;
 }

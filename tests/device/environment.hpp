@@ -36,7 +36,7 @@ struct VariantWords {
   std::vector<std::string> fields;  ///< "wg=64"
 };
 VariantWords words_of(const DecodeVariant& variant);
-/// One of each engine, schedule and fusion; in the fast tier on CPU devices not all of simt, whose kernels take seconds to
+/// One of each engine, schedule and fusion; in the fast tier on CPU devices not all but of cpu, as others take seconds to
 /// build there. In the full tier every value of every field too, of each engine and fusion.
 std::vector<Case> with_typical_variants(const Case& c);
 

@@ -7,6 +7,8 @@
 #include <memory>
 
 #include "environment.hpp"
+#include "model/problem.hpp"
+#include "runtime/decode_program.hpp"
 
 namespace clsink::harness {
 namespace {
@@ -28,6 +30,34 @@ TEST(Lifetime, NothingIsBuiltAfterPrepare) {
     context.prepare(fixture.plan);
     EXPECT_EQ(context.programs_built(), built);
   }
+}
+
+// What a compiler makes of a kernel that asks for nothing cannot be two sizes, so one of these at least is wrong.
+TEST(Lifetime, SubGroupsOfAnotherSizeAreRefused) {
+  const Case c = parse_case("f16 hq=1 hkv=1 d=32 b=1 kv=100 @ lens=100 data=random seed=8");
+  const auto variants = test_context().variants(c.problem);
+  if (std::none_of(variants.begin(), variants.end(), [](const auto& v) { return v.engine == Engine::kSubgroup; })) return;
+  const OpenClDevice& device = test_device();
+  DecodePlan plan;
+  plan.problem = resolve(c.problem);
+  plan.variant = parse_variant("subgroup schedule=static fusion=none wg=64 tile_kv=64 vec=8 stages=1 heads=1");
+  plan.launch.workers = 1;
+  int refused = 0;
+  for (const std::int32_t size : {8, 16}) {
+    DeviceFacts facts = test_context().device();
+    facts.sub_group_size = size;
+    ProgramCache cache(device.context, device.device, {});
+    const DecodeProgram program(plan, facts, cache);
+    try {
+      program.warm_up(device.context, device.device);
+    } catch (const Error& error) {
+      ++refused;
+      EXPECT_EQ(error.code(), ErrorCode::kBuildFailed);
+      EXPECT_NE(std::string(error.what()).find("compiled for sub-groups of " + std::to_string(size)), std::string::npos)
+          << error.what();
+    }
+  }
+  EXPECT_GE(refused, 1);
 }
 
 double enqueue_and_finish_us(Fixture& fixture, cl::CommandQueue& queue) {

@@ -17,12 +17,15 @@ CLANGS = ("clang-15", "clang-14", "clang-16", "clang-19", "clang")
 FLAGS = ["-x", "cl", "-Xclang", "-finclude-default-header", "-Wall", "-Wextra", "-Werror", "-Wno-unused-function",
          "-Wno-unused-parameter"]
 # __OPENCL_VERSION__ is the runtime's to define.
-SPIR = ["-D__OPENCL_VERSION__=120", "-target", "spir64-unknown-unknown", "-fsyntax-only", "-Xclang", "-fdeclare-opencl-builtins"]
+SPIR_HEADERS = ["-cl-no-stdinc", "-D__OPENCL_VERSION__=120", "-target", "spir64-unknown-unknown", "-fsyntax-only"]  # Intel's extensions too
+SPIR = [*SPIR_HEADERS[1:], "-Xclang", "-fdeclare-opencl-builtins"]
 PTX = ["-target", "nvptx64-unknown-nvcl", "-Xclang", "-target-feature", "-Xclang", "+ptx75", "-Xclang", "-target-cpu", "-Xclang",
        "sm_80", "-S", "-O2", "-o", "-",
        # Not inlined here, the built-in would take the address of what it reads, and keep that in memory.
        "-Dvload_half(i, p)=((float)((const __private ushort *)(p))[i])"]
+AMD = ["-D__OPENCL_VERSION__=200", "-target", "amdgcn-amd-amdhsa", "-mcpu=gfx90a", "-nogpulib", "-fsyntax-only"]
 TENSOR_CORES, PTX_FENCE = "-DENGINE=2", "-DDEVICE_FENCE=2"
+INTEL_SHUFFLES, AMD_SHUFFLES = "-DSUB_GROUP_SHUFFLE=2", "-DSUB_GROUP_SHUFFLE=3"
 STACK = "local_depot"  # what clang calls it in PTX
 
 
@@ -30,7 +33,12 @@ def compile_error(clang, kernel_dir, line):
     """Nothing, or what clang says about one "kernel<TAB>options" line."""
     kernel, text = line.split("\t")
     options = text.split()
-    target = PTX if TENSOR_CORES in options or PTX_FENCE in options else SPIR
+    if AMD_SHUFFLES in options:
+        target = AMD
+    elif INTEL_SHUFFLES in options:
+        target = SPIR_HEADERS
+    else:
+        target = PTX if TENSOR_CORES in options or PTX_FENCE in options else SPIR
     command = [clang, *FLAGS, *target, *options, "-I", str(kernel_dir), str(kernel_dir / f"{kernel}.cl")]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode == 0 and not done.stderr and not (TENSOR_CORES in options and STACK in done.stdout):

@@ -39,7 +39,8 @@ clsink::DeviceFacts invented_device(const std::string& name, bool is_cpu) {
   return facts;
 }
 
-// What they have that makes other programs: the cpu engine, fences in OpenCL C 2.0 and 3.0, PTX.
+// What they have that makes other programs: the cpu engine, fences in OpenCL C 2.0 and 3.0, PTX, sub-groups of one size and
+// of sizes that kernels ask for, every way of shuffling.
 std::vector<clsink::DeviceFacts> invented_devices() {
   std::vector<clsink::DeviceFacts> devices = {invented_device("plain GPU", false), invented_device("CPU with a fence", true),
                                               invented_device("OpenCL 2 GPU", false), invented_device("NVIDIA GPU", false)};
@@ -51,6 +52,20 @@ std::vector<clsink::DeviceFacts> invented_devices() {
   devices[3].platform = "NVIDIA CUDA";
   devices[3].nv_compute_capability = 80;
   devices[3].local_mem_bytes = 48 << 10;
+  const auto add_sub_groups = [&](const char* name, const char* version, clsink::SubGroupShuffle shuffle, std::int32_t own,
+                                  std::vector<std::int32_t> sizes) {
+    clsink::DeviceFacts facts = invented_device(name, false);
+    facts.version = version;
+    facts.device_scope_fence = true;
+    facts.sub_group_shuffle = shuffle;
+    facts.sub_group_size = own;
+    facts.sub_group_sizes = std::move(sizes);
+    devices.push_back(facts);
+  };
+  add_sub_groups("sub-groups alone", "OpenCL 2.1", clsink::SubGroupShuffle::kNone, 16, {});
+  add_sub_groups("sub-groups of OpenCL 3", "OpenCL 3.0", clsink::SubGroupShuffle::kKhronos, 8, {});
+  add_sub_groups("Intel's sub-groups", "OpenCL 3.0", clsink::SubGroupShuffle::kIntel, 0, {8, 16, 32});
+  add_sub_groups("AMD's wavefronts", "OpenCL 2.0", clsink::SubGroupShuffle::kAmdClang, 64, {});
   return devices;
 }
 

@@ -21,6 +21,8 @@ KERNELS = ROOT / "cl_kernels"
 
 SIMT = "simt schedule={} fusion={} wg=64 tile_kv=8 vec=4 stages=1"
 CPU = "cpu schedule={} fusion={} wg=1 tile_kv=16 vec=8 stages=1"
+# 2 sub-groups share rows, each with a part of the 3 heads; 8 lanes to a row of 8 pieces.
+SUBGROUP = "subgroup schedule={} fusion={} wg=64 tile_kv=16 vec=4 stages=2 heads=2 sub_group_size=8"
 ROUTED = "f32 hq=6 hkv=2 d=32 b=3 kv=200 route={} near={} | {} @ lens=200,57,16 seed=3 data=sink tau={}"
 DENSE = "f32 hq=6 hkv=2 d=32 b=3 kv=200 {}| {} @ lens=200,57,16 seed=3 data={} {}"
 # More groups than work-items, so that they work out token ranges for each other.
@@ -123,6 +125,14 @@ MUTATIONS = [
     Mutation("lanes merged without rescaling (single)", "merge.clh", "n < lanes ? exp2_nonpositive(lane_ml[lid + n * span].x - merged_m) : 0.0f;",
              "n < lanes ? 1.0f : 0.0f;", dense(SIMT, fusion="single", **STEEP)),
 
+    Mutation("accumulator not rescaled (subgroup)", "engines/subgroup.clh", "e->acc[i][p] *= rescale;", "(void)0;",
+             dense(SUBGROUP, **STEEP)),
+    Mutation("sum not rescaled (subgroup)", "engines/subgroup.clh", "e->l[i] *= rescale;", "", dense(SUBGROUP, **STEEP)),
+    Mutation("rows merged without rescaling (subgroup)", "engines/subgroup.clh", "store_floats(acc * rescale,",
+             "store_floats(acc,", dense(SUBGROUP, **STEEP)),
+    Mutation("half of a row's lanes not added (subgroup)", "portability.clh", "mask < lanes; mask <<= 1", "2 * mask < lanes; mask <<= 1",
+             dense(SUBGROUP)),
+
     # token sets
     Mutation("keep_last ignored (simt)", "token_set.clh", "r.last_begin = keep_last < kv_len ? kv_len - keep_last : 0;",
              "r.last_begin = 0;", dense(SIMT, WINDOW)),
@@ -138,6 +148,10 @@ MUTATIONS = [
              dense(SIMT)),
     Mutation("one token too many (cpu)", "engines/cpu.clh", "for (int i = stop - token; i < TILE_KV; ++i)",
              "for (int i = stop - token + 1; i < TILE_KV; ++i)", dense(CPU)),
+    Mutation("one token too many (subgroup)", "engines/subgroup.clh", "e->row + t * ROWS < num_tokens", "e->row + t * ROWS <= num_tokens",
+             dense(SUBGROUP)),
+    Mutation("a turn's places for the next one's values (subgroup)", "engines/subgroup.clh",
+             "find_rows(e, &r, cache, token + TURN, stop, status);", "(void)0;", dense(SUBGROUP)),
     Mutation("one value too few (cpu)", "engines/cpu.clh", "for (int i = 0; i < TILE_KV; ++i) {\n        const __global char *line",
              "for (int i = 0; i < TILE_KV - 1; ++i) {\n        const __global char *line", dense(CPU)),
     Mutation("the last, partial tile lost", "token_set.clh", "const int last_stop = CEIL_DIV(r.kv_len, tile_kv);",
@@ -154,6 +168,10 @@ MUTATIONS = [
              "vstore8(load_q8(q + (GROUP_SIZE - 1 - j) * q_head_stride + d)", dense(SIMT)),
     Mutation("query of the wrong head (cpu)", "engines/cpu.clh", "vstore8(load_q8(q + j * q_head_stride + d)",
              "vstore8(load_q8(q + (GROUP_SIZE - 1 - j) * q_head_stride + d)", dense(CPU)),
+    Mutation("query of the wrong head (subgroup)", "engines/subgroup.clh", "min(head_at(e, i), GROUP_SIZE - 1)",
+             "min(head_at(e, OWN_HEADS - 1 - i), GROUP_SIZE - 1)", dense(SUBGROUP)),
+    Mutation("another split's accumulators (subgroup)", "engines/subgroup.clh", "(row * SPLIT + head % SPLIT) * HEAD_DIM + d",
+             "row * SPLIT * HEAD_DIM + d", dense(SUBGROUP)),
     Mutation("output to the wrong head (combine)", "merge.clh", "out_row(args, out, sequence, q_head + head)",
              "out_row(args, out, sequence, q_head + GROUP_SIZE - 1 - head)", dense(CPU)),
 
@@ -335,6 +353,11 @@ def check_unbroken(laboratory, argument):
     return laboratory.check(program, (case,), races)
 
 
+def runs_here(laboratory, mutation):
+    """Whether the device has what the mutation's variants need: sub-groups are not everywhere."""
+    return "unsupported device" not in laboratory.check(mutation.program, mutation.cases[:1], mutation.races)[1]
+
+
 def try_mutation(laboratory, mutation):
     begin = time.monotonic()
     return laboratory.caught(mutation), time.monotonic() - begin
@@ -343,17 +366,22 @@ def try_mutation(laboratory, mutation):
 def main():
     check_texts()
     laboratories = Laboratories(pathlib.Path(sys.argv[1]).resolve())
-    controls = sorted({(m.program, m.races, case) for m in MUTATIONS for case in m.cases})
+    needy = [m for m in MUTATIONS if any("subgroup" in case for case in m.cases)]
+    elsewhere = [m for m, here in zip(needy, laboratories.each(runs_here, needy)) if not here]
+    for mutation in elsewhere:
+        print(f"not here  {mutation.name}: the device has no such sub-groups")
+    mutations = [m for m in MUTATIONS if m not in elsewhere]
+    controls = sorted({(m.program, m.races, case) for m in mutations for case in m.cases})
     for control, (good, output) in zip(controls, laboratories.each(check_unbroken, controls)):
         if not good:
             sys.exit(f"control: the unbroken kernels fail in '{control[2]}'\n{output}")
     print(f"control: the unbroken kernels pass {len(controls)} cases", flush=True)
     caught = 0
-    for mutation, (found, seconds) in zip(MUTATIONS, laboratories.each(try_mutation, MUTATIONS)):
+    for mutation, (found, seconds) in zip(mutations, laboratories.each(try_mutation, mutations)):
         caught += found
         print(f"{'caught' if found else 'MISSED'}  {mutation.name}  ({seconds:.1f} s)", flush=True)
-    print(f"{caught} of {len(MUTATIONS)} caught")
-    return 0 if caught == len(MUTATIONS) else 1
+    print(f"{caught} of {len(mutations)} caught")
+    return 0 if caught == len(mutations) else 1
 
 
 if __name__ == "__main__":

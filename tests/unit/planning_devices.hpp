@@ -44,6 +44,8 @@ inline DeviceFacts amd_gpu() {
   facts.device_scope_fence = true;
   facts.max_work_group_size = 256;
   facts.local_mem_bytes = 64 << 10;
+  facts.sub_group_size = 64;
+  facts.sub_group_shuffle = SubGroupShuffle::kAmdClang;
   return facts;
 }
 
@@ -58,6 +60,8 @@ inline DeviceFacts intel_gpu() {
   facts.version = "OpenCL 3.0 NEO";
   facts.device_scope_fence = true;
   facts.local_mem_bytes = 64 << 10;
+  facts.sub_group_sizes = {8, 16, 32};
+  facts.sub_group_shuffle = SubGroupShuffle::kIntel;
   return facts;
 }
 

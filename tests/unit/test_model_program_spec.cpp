@@ -136,20 +136,46 @@ TEST(ProgramSpecs, StagesAreOfDecodeAlone) {
   }
 }
 
+// Sub-groups are not in OpenCL C 1.2; a size is asked for only where the variant names one.
+TEST(ProgramSpecs, SubGroupsAreOfDecodeAlone) {
+  const DecodePlan own = plan_of(kDense, "subgroup schedule=worklist fusion=none wg=64 tile_kv=64 vec=8 stages=2 heads=3");
+  const DecodePlan asked =
+      plan_of(kDense, "subgroup schedule=worklist fusion=none wg=64 tile_kv=64 vec=8 stages=2 heads=2 sub_group_size=16");
+  for (const char* option :
+       {"-cl-std=CL2.0", "-DENGINE=3", "-DHEADS=3", "-DSUB_GROUP_SIZE=64", "-DSUB_GROUP_REQUEST=0", "-DSUB_GROUP_SHUFFLE=3"}) {
+    EXPECT_TRUE(has_option(spec_of(own, Kernel::kDecode, amd_gpu()), option)) << option;
+  }
+  for (const char* option :
+       {"-cl-std=CL3.0", "-DENGINE=3", "-DHEADS=2", "-DSUB_GROUP_SIZE=16", "-DSUB_GROUP_REQUEST=1", "-DSUB_GROUP_SHUFFLE=2"}) {
+    EXPECT_TRUE(has_option(spec_of(asked, Kernel::kDecode, intel_gpu()), option)) << option;
+  }
+  for (const Kernel kernel : {Kernel::kSchedule, Kernel::kCombine}) {
+    for (const char* option :
+         {"-cl-std=CL1.2", "-DHEADS=0", "-DSUB_GROUP_SIZE=0", "-DSUB_GROUP_REQUEST=0", "-DSUB_GROUP_SHUFFLE=0"}) {
+      EXPECT_TRUE(has_option(spec_of(asked, kernel, intel_gpu()), option)) << to_string(kernel) << " " << option;
+    }
+  }
+  EXPECT_EQ(spec_of(plan_of(kDense, kWorklist), Kernel::kDecode, amd_gpu()).sub_group_size, 0);
+}
+
 TEST(ProgramSpecs, ParametersOfEachKernel) {
   const DecodePlan plan = plan_of(kRouted, kWorklist);
   EXPECT_EQ(options_of(plan, Kernel::kRoute),
             "-cl-std=CL1.2 -DQ_DTYPE=0 -DKV_DTYPE=1 -DOUT_DTYPE=0 -DHEAD_DIM=96 -DGROUP_SIZE=3 -DPAGE_SIZE=16 -DROUTED=1 "
-            "-DSCHEDULE=0 -DFUSION=0 -DENGINE=0 -DWG=32 -DTILE_KV=0 -DVEC=0 -DSTAGES=0 -DNATIVE_EXP2=0 -DDEVICE_FENCE=0");
+            "-DSCHEDULE=0 -DFUSION=0 -DENGINE=0 -DWG=32 -DTILE_KV=0 -DVEC=0 -DSTAGES=0 -DHEADS=0 -DSUB_GROUP_SIZE=0 "
+            "-DSUB_GROUP_REQUEST=0 -DSUB_GROUP_SHUFFLE=0 -DNATIVE_EXP2=0 -DDEVICE_FENCE=0");
   EXPECT_EQ(options_of(plan, Kernel::kSchedule),
             "-cl-std=CL1.2 -DQ_DTYPE=0 -DKV_DTYPE=0 -DOUT_DTYPE=0 -DHEAD_DIM=0 -DGROUP_SIZE=0 -DPAGE_SIZE=0 -DROUTED=1 "
-            "-DSCHEDULE=1 -DFUSION=0 -DENGINE=0 -DWG=256 -DTILE_KV=0 -DVEC=0 -DSTAGES=0 -DNATIVE_EXP2=0 -DDEVICE_FENCE=0");
+            "-DSCHEDULE=1 -DFUSION=0 -DENGINE=0 -DWG=256 -DTILE_KV=0 -DVEC=0 -DSTAGES=0 -DHEADS=0 -DSUB_GROUP_SIZE=0 "
+            "-DSUB_GROUP_REQUEST=0 -DSUB_GROUP_SHUFFLE=0 -DNATIVE_EXP2=0 -DDEVICE_FENCE=0");
   EXPECT_EQ(options_of(plan, Kernel::kDecode),
             "-cl-std=CL1.2 -DQ_DTYPE=0 -DKV_DTYPE=1 -DOUT_DTYPE=2 -DHEAD_DIM=96 -DGROUP_SIZE=3 -DPAGE_SIZE=16 -DROUTED=1 "
-            "-DSCHEDULE=1 -DFUSION=0 -DENGINE=0 -DWG=64 -DTILE_KV=32 -DVEC=8 -DSTAGES=1 -DNATIVE_EXP2=1 -DDEVICE_FENCE=0");
+            "-DSCHEDULE=1 -DFUSION=0 -DENGINE=0 -DWG=64 -DTILE_KV=32 -DVEC=8 -DSTAGES=1 -DHEADS=0 -DSUB_GROUP_SIZE=0 "
+            "-DSUB_GROUP_REQUEST=0 -DSUB_GROUP_SHUFFLE=0 -DNATIVE_EXP2=1 -DDEVICE_FENCE=0");
   EXPECT_EQ(options_of(plan, Kernel::kCombine),
             "-cl-std=CL1.2 -DQ_DTYPE=0 -DKV_DTYPE=0 -DOUT_DTYPE=2 -DHEAD_DIM=96 -DGROUP_SIZE=3 -DPAGE_SIZE=0 -DROUTED=1 "
-            "-DSCHEDULE=1 -DFUSION=0 -DENGINE=0 -DWG=128 -DTILE_KV=0 -DVEC=0 -DSTAGES=0 -DNATIVE_EXP2=1 -DDEVICE_FENCE=0");
+            "-DSCHEDULE=1 -DFUSION=0 -DENGINE=0 -DWG=128 -DTILE_KV=0 -DVEC=0 -DSTAGES=0 -DHEADS=0 -DSUB_GROUP_SIZE=0 "
+            "-DSUB_GROUP_REQUEST=0 -DSUB_GROUP_SHUFFLE=0 -DNATIVE_EXP2=1 -DDEVICE_FENCE=0");
 }
 
 TEST(ProgramSpecs, FlagsFollowThePlan) {
@@ -234,11 +260,26 @@ TEST(ProgramSpecs, RunTimeFieldsCompileNothing) {
 }
 
 TEST(BuildOptions, EverySpecFieldIsInTheOptions) {
-  std::int32_t ProgramSpec::*const members[] = {
-      &ProgramSpec::q_dtype,    &ProgramSpec::kv_dtype,  &ProgramSpec::out_dtype,   &ProgramSpec::head_dim,
-      &ProgramSpec::group_size, &ProgramSpec::page_size, &ProgramSpec::routed,      &ProgramSpec::schedule,
-      &ProgramSpec::engine,     &ProgramSpec::wg,        &ProgramSpec::tile_kv,     &ProgramSpec::vec,
-      &ProgramSpec::fusion,     &ProgramSpec::stages,    &ProgramSpec::native_exp2, &ProgramSpec::device_fence};
+  std::int32_t ProgramSpec::*const members[] = {&ProgramSpec::q_dtype,
+                                                &ProgramSpec::kv_dtype,
+                                                &ProgramSpec::out_dtype,
+                                                &ProgramSpec::head_dim,
+                                                &ProgramSpec::group_size,
+                                                &ProgramSpec::page_size,
+                                                &ProgramSpec::routed,
+                                                &ProgramSpec::schedule,
+                                                &ProgramSpec::engine,
+                                                &ProgramSpec::wg,
+                                                &ProgramSpec::tile_kv,
+                                                &ProgramSpec::vec,
+                                                &ProgramSpec::fusion,
+                                                &ProgramSpec::stages,
+                                                &ProgramSpec::native_exp2,
+                                                &ProgramSpec::device_fence,
+                                                &ProgramSpec::heads,
+                                                &ProgramSpec::sub_group_size,
+                                                &ProgramSpec::sub_group_request,
+                                                &ProgramSpec::sub_group_shuffle};
   std::set<std::string> texts = {build_options(ProgramSpec{})};
   for (const auto member : members) {
     ProgramSpec spec;
@@ -251,7 +292,7 @@ TEST(BuildOptions, EverySpecFieldIsInTheOptions) {
     EXPECT_TRUE(texts.insert(build_options(spec)).second) << build_options(spec);
   }
   // Macros are integers, and each is defined once.
-  const std::regex shape("-cl-std=CL[123]\\.[02]( -D[A-Z0-9_]+=[0-9]+){16}");
+  const std::regex shape("-cl-std=CL[123]\\.[02]( -D[A-Z0-9_]+=[0-9]+){20}");
   for (const std::string& text : texts) EXPECT_TRUE(std::regex_match(text, shape)) << text;
 }
 

@@ -33,8 +33,12 @@ TEST(VariantText, RoundTrips) {
             (DecodeVariant{Engine::kCpu, Schedule::kStatic, Fusion::kNone, 1, 48, 16, 1}));
   EXPECT_EQ(parse_variant("nv_mma schedule=worklist fusion=single stages=4 wg=128 tile_kv=64 vec=8"),
             (DecodeVariant{Engine::kNvMma, Schedule::kWorklist, Fusion::kSingle, 128, 64, 8, 4}));
+  EXPECT_EQ(parse_variant("subgroup schedule=static fusion=none wg=64 tile_kv=64 vec=8 stages=2 sub_group_size=16 heads=4"),
+            (DecodeVariant{Engine::kSubgroup, Schedule::kStatic, Fusion::kNone, 64, 64, 8, 2, 4, 16}));
+  EXPECT_EQ(to_string(DecodeVariant{Engine::kSubgroup, Schedule::kStatic, Fusion::kNone, 64, 64, 8, 2, 4, 0}),
+            "subgroup schedule=static fusion=none wg=64 tile_kv=64 vec=8 stages=2 heads=4");
   std::set<std::string> texts;
-  for (const Engine engine : {Engine::kSimt, Engine::kCpu, Engine::kNvMma}) {
+  for (const Engine engine : {Engine::kSimt, Engine::kCpu, Engine::kNvMma, Engine::kSubgroup}) {
     for (const Schedule schedule : {Schedule::kStatic, Schedule::kWorklist}) {
       for (const Fusion fusion : {Fusion::kNone, Fusion::kPrologue, Fusion::kSingle}) {
         for (const std::int32_t size : {1, 2, 64, 1000003, 2147483647}) {
@@ -59,7 +63,7 @@ TEST(VariantText, MessageNamesTheBadField) {
       {"", {"variant is ''"}},
       {"simt", {"variant is 'simt'"}},
       {"simt schedule=static", {"variant is 'simt schedule=static'", "fusion"}},
-      {"gpu schedule=static fusion=none wg=1 tile_kv=1 vec=1 stages=1", {"engine", "'gpu'", "simt, cpu, nv_mma"}},
+      {"gpu schedule=static fusion=none wg=1 tile_kv=1 vec=1 stages=1", {"engine", "'gpu'", "simt, cpu, nv_mma, subgroup"}},
       {"simt schedule=dynamic fusion=none wg=1 tile_kv=1 vec=1 stages=1", {"schedule", "'dynamic'", "static, worklist"}},
       {"simt schedule=static fusion=double wg=1 tile_kv=1 vec=1 stages=1", {"fusion", "'double'", "none, prologue, single"}},
       {"simt schedule=static fusion= wg=1 tile_kv=1 vec=1 stages=1", {"fusion", "''"}},
@@ -80,6 +84,8 @@ TEST(VariantText, MessageNamesTheBadField) {
       {"simt schedule=static fusion=none wg=0 tile_kv=1 vec=1 stages=1", {"wg is 0", "positive"}},
       {"simt schedule=static fusion=none wg=1 tile_kv=-32 vec=1 stages=1", {"tile_kv is -32", "positive"}},
       {"simt schedule=static fusion=none wg=1 tile_kv=1 vec=1 stages=0", {"stages is 0", "positive"}},
+      {"simt schedule=static fusion=none wg=1 tile_kv=1 vec=1 stages=1 heads=0", {"heads is 0", "positive"}},
+      {"simt schedule=static fusion=none wg=1 tile_kv=1 vec=1 stages=1 heads=1 heads=1", {"'heads'", "twice"}},
       {"simt schedule=static fusion=none wg=1 tile_kv=1 vec=eight stages=1", {"vec", "'eight'"}},
       {"simt schedule=static fusion=none wg=1 tile_kv=1 vec=8.0 stages=1", {"vec", "'8.0'"}},
       {"simt schedule=static fusion=none wg=4294967297 tile_kv=1 vec=1 stages=1", {"wg", "4294967297", "32 bits"}},
@@ -132,6 +138,7 @@ TEST(Names, OfEveryValue) {
   EXPECT_STREQ(to_string(Engine::kSimt), "simt");
   EXPECT_STREQ(to_string(Engine::kCpu), "cpu");
   EXPECT_STREQ(to_string(Engine::kNvMma), "nv_mma");
+  EXPECT_STREQ(to_string(Engine::kSubgroup), "subgroup");
   EXPECT_STREQ(to_string(Schedule::kWorklist), "worklist");
   EXPECT_STREQ(to_string(Fusion::kNone), "none");
   EXPECT_STREQ(to_string(Fusion::kPrologue), "prologue");

@@ -23,6 +23,16 @@ std::string misfit(const DeviceFacts& facts, const std::string& problem, const s
 const char* const kProblem = "f16 hq=8 hkv=2 d=64 b=4 kv=1000";
 const char* const kRouted = "f16 hq=8 hkv=2 d=64 b=4 kv=1000 route=mean";
 
+const char* const kOwnSize = "subgroup schedule=worklist fusion=none wg=256 tile_kv=64 vec=8 stages=2 heads=4";
+const char* const kSize16 =
+    "subgroup schedule=worklist fusion=single wg=64 tile_kv=64 vec=8 stages=2 heads=2 sub_group_size=16";
+
+DeviceFacts with_sub_groups_of(std::int32_t size) {
+  DeviceFacts facts = amd_gpu();
+  facts.sub_group_size = size;
+  return facts;
+}
+
 DeviceFacts with_capability(std::int32_t capability) {
   DeviceFacts facts = nvidia_gpu();
   facts.nv_compute_capability = capability;
@@ -39,6 +49,11 @@ TEST(Fits, WhatFitsHasNoReason) {
   EXPECT_EQ(misfit(nvidia_gpu(), kRouted, "nv_mma schedule=worklist fusion=single wg=64 tile_kv=32 vec=8 stages=2"), "");
   EXPECT_EQ(misfit(nvidia_gpu(), "f16 hq=16 hkv=1 d=256 b=4 kv=1000",
                    "nv_mma schedule=worklist fusion=none wg=128 tile_kv=64 vec=8 stages=1"),
+            "");
+  EXPECT_EQ(misfit(amd_gpu(), kProblem, kOwnSize), "");
+  EXPECT_EQ(misfit(intel_gpu(), kRouted, kSize16), "");
+  EXPECT_EQ(misfit(intel_gpu(), "f16 hq=7 hkv=1 d=40 b=4 kv=1000",
+                   "subgroup schedule=static fusion=none wg=32 tile_kv=32 vec=4 stages=1 heads=4 sub_group_size=16"),
             "");
 }
 
@@ -109,6 +124,32 @@ TEST(Fits, EveryReason) {
        "224 words per work-item (group_size 8, head_dim 256, stages 2) exceed 192 registers"},
       {nvidia_gpu(), "f16 hq=8 hkv=2 d=192 b=4 kv=1000", "nv_mma schedule=static fusion=none wg=384 tile_kv=192 vec=8 stages=2",
        "168 words per work-item (group_size 4, head_dim 192, stages 2) exceed 130 registers"},
+      {nvidia_gpu(), kProblem, "simt schedule=static fusion=none wg=128 tile_kv=32 vec=8 stages=1 heads=4",
+       "heads 4 and sub_group_size 0 are of the subgroup engine"},
+      {intel_gpu(), kProblem, "simt schedule=static fusion=none wg=128 tile_kv=32 vec=8 stages=1 sub_group_size=16",
+       "heads 0 and sub_group_size 16 are of the subgroup engine"},
+      {nvidia_gpu(), kProblem, kOwnSize, "the device has no sub-groups of one size"},
+      {intel_gpu(), kProblem, kOwnSize, "the device has no sub-groups of one size"},
+      {amd_gpu(), kProblem, kSize16, "kernels cannot ask for sub-groups of 16, but for none"},
+      {intel_gpu(), kProblem, "subgroup schedule=static fusion=none wg=64 tile_kv=64 vec=8 stages=1 heads=4 sub_group_size=64",
+       "kernels cannot ask for sub-groups of 64, but for 8, 16, 32"},
+      {with_sub_groups_of(2), kProblem, kOwnSize, "sub-groups of 2, the subgroup engine has powers of two from 4 to 64"},
+      {with_sub_groups_of(24), kProblem, kOwnSize, "sub-groups of 24"},
+      {with_sub_groups_of(128), kProblem, kOwnSize, "sub-groups of 128"},
+      {amd_gpu(), kProblem, "subgroup schedule=static fusion=none wg=128 tile_kv=64 vec=2 stages=1 heads=4",
+       "vec is 2, the subgroup engine has 4 and 8"},
+      {amd_gpu(), "f32 hq=8 hkv=2 d=64 b=4 kv=1000",
+       "subgroup schedule=static fusion=none wg=128 tile_kv=64 vec=8 stages=1 heads=4", "vec 8 of 4-byte"},
+      {amd_gpu(), kProblem, "subgroup schedule=static fusion=none wg=128 tile_kv=64 vec=8 stages=1", "heads is 0"},
+      {amd_gpu(), kProblem, "subgroup schedule=static fusion=none wg=128 tile_kv=64 vec=8 stages=1 heads=5",
+       "heads is 5, a group of 4 has 1 to 4"},
+      {amd_gpu(), kProblem, "subgroup schedule=static fusion=none wg=64 tile_kv=64 vec=8 stages=1 heads=2",
+       "wg is 64, must be a multiple of 128: sub-groups of 64 for each 2 of 4 heads"},
+      {amd_gpu(), kProblem, "subgroup schedule=static fusion=none wg=256 tile_kv=32 vec=8 stages=2 heads=4",
+       "tile_kv is 32, must be a multiple of 32 rows x 2 stages"},
+      {amd_gpu(), "f16 hq=8 hkv=1 d=128 b=4 kv=1000",
+       "subgroup schedule=static fusion=none wg=64 tile_kv=64 vec=8 stages=4 heads=8",
+       "208 floats per work-item (heads 8, head_dim 128, stages 4) exceed 192 registers"},
       {nvidia_gpu(), kProblem, "simt schedule=static fusion=prologue wg=128 tile_kv=32 vec=8 stages=1",
        "nothing runs before decode"},
       {nvidia_gpu(), "f16 hq=52 hkv=13 d=64 b=5 kv=1000 route=mean",
@@ -136,17 +177,33 @@ TEST(Fits, NumbersOfTheCallersVariantMayBeAnything) {
       {pocl_cpu(), parse_variant("simt schedule=static fusion=single wg=64 tile_kv=16 vec=8 stages=1")},
       {pocl_cpu(), parse_variant("cpu schedule=worklist fusion=single wg=1 tile_kv=16 vec=8 stages=1")},
       {nvidia_gpu(), parse_variant("nv_mma schedule=worklist fusion=single wg=64 tile_kv=32 vec=8 stages=2")},
+      {intel_gpu(), parse_variant(kSize16)},
   };
   for (const auto& c : cases) {
     EXPECT_EQ(misfit_reason(c.facts, parse_problem(kProblem), c.variant), std::nullopt) << to_string(c.variant);
     for (const VariantField& field : kVariantFields) {
       for (const std::int32_t value : {0, -1, INT32_MIN, INT32_MAX}) {
+        if (value == c.variant.*field.member) continue;
         DecodeVariant variant = c.variant;
         variant.*field.member = value;
         EXPECT_TRUE(misfit_reason(c.facts, parse_problem(kProblem), variant)) << to_string(variant);
       }
     }
   }
+}
+
+// Lanes that share a row of 16 pieces: 16 with shuffles, all without; the more rows side by side, the more states to merge.
+TEST(Fits, RowsOfASubGroup) {
+  const DecodeProblem problem = parse_problem("f16 hq=4 hkv=1 d=128 b=4 kv=1000");
+  const DecodeVariant variant = parse_variant(kOwnSize);
+  DeviceFacts facts = amd_gpu();
+  EXPECT_EQ(local_bytes(facts, problem, variant), 4 * 4 * (128 * 4 + 4 * 8));
+  facts.sub_group_shuffle = SubGroupShuffle::kNone;
+  EXPECT_EQ(local_bytes(facts, problem, variant), 4 * 1 * (128 * 4 + 4 * 8));
+  facts = intel_gpu();
+  DecodeVariant split = parse_variant(kSize16);  // 4 sub-groups, 2 for each half of the heads
+  split.fusion = Fusion::kNone;
+  EXPECT_EQ(local_bytes(facts, problem, split), 2 * (2 * 128 * 4 + 4 * 8));
 }
 
 // Bounds themselves fit.
@@ -186,15 +243,15 @@ TEST(Fits, DevicesThatNothingRunsOn) {
 TEST(Fits, LocalMemoryOfTheDeviceCounts) {
   const DecodeProblem problem = parse_problem("f16 hq=8 hkv=2 d=128 b=4 kv=1000");
   const DecodeVariant variant = parse_variant("simt schedule=static fusion=none wg=128 tile_kv=32 vec=8 stages=1");
-  const std::int64_t bytes = local_bytes(problem, variant);
-  EXPECT_GT(bytes, 32 * 128 * 2) << "a tile of K at least";
   DeviceFacts facts = nvidia_gpu();
+  const std::int64_t bytes = local_bytes(facts, problem, variant);
+  EXPECT_GT(bytes, 32 * 128 * 2) << "a tile of K at least";
   facts.local_mem_bytes = bytes;
   EXPECT_EQ(misfit_reason(facts, problem, variant), std::nullopt);
   facts.local_mem_bytes = bytes - 1;
   EXPECT_EQ(misfit_reason(facts, problem, variant),
             "needs " + std::to_string(bytes) + " bytes of local memory, the limit is " + std::to_string(bytes - 1));
-  EXPECT_EQ(local_bytes(problem, parse_variant("cpu schedule=static fusion=none wg=1 tile_kv=16 vec=16 stages=1")), 0);
+  EXPECT_EQ(local_bytes(facts, problem, parse_variant("cpu schedule=static fusion=none wg=1 tile_kv=16 vec=16 stages=1")), 0);
 }
 
 TEST(Fits, FusedKernelsNeedMoreLocalMemory) {
@@ -204,14 +261,16 @@ TEST(Fits, FusedKernelsNeedMoreLocalMemory) {
     for (const char* variant : {"simt schedule=static fusion=none wg=128 tile_kv=32 vec=8 stages=1",
                                 "simt schedule=worklist fusion=none wg=64 tile_kv=8 vec=8 stages=1",
                                 "cpu schedule=worklist fusion=none wg=1 tile_kv=16 vec=16 stages=1",
-                                "nv_mma schedule=worklist fusion=none wg=128 tile_kv=64 vec=8 stages=2"}) {
+                                "nv_mma schedule=worklist fusion=none wg=128 tile_kv=64 vec=8 stages=2",
+                                "subgroup schedule=static fusion=none wg=128 tile_kv=64 vec=8 stages=2 heads=4"}) {
       SCOPED_TRACE(std::string(text) + ", " + variant);
+      const DeviceFacts facts = amd_gpu();
       DecodeVariant v = parse_variant(variant);
-      const std::int64_t none = local_bytes(problem, v);
+      const std::int64_t none = local_bytes(facts, problem, v);
       v.fusion = Fusion::kPrologue;
-      const std::int64_t prologue = local_bytes(problem, v);
+      const std::int64_t prologue = local_bytes(facts, problem, v);
       v.fusion = Fusion::kSingle;
-      const std::int64_t single = local_bytes(problem, v);
+      const std::int64_t single = local_bytes(facts, problem, v);
       EXPECT_GE(prologue, none + (problem.routing.enabled ? 16 : 0)) << "token ranges of a group at least";
       EXPECT_GE(prologue, none + (v.schedule == Schedule::kWorklist ? 4 * v.wg : 0)) << "a sum of each work-item";
       EXPECT_GE(single, prologue + (v.wg == 1 ? 4 * problem.head_dim : 16 * v.wg)) << "what work-items have merged";
@@ -219,7 +278,8 @@ TEST(Fits, FusedKernelsNeedMoreLocalMemory) {
   }
   // Token ranges of every group that may be routed, and sums of every head that is scored at once.
   const DecodeVariant variant = parse_variant("cpu schedule=worklist fusion=prologue wg=1 tile_kv=16 vec=16 stages=1");
-  EXPECT_GE(local_bytes(parse_problem("f16 hq=8 hkv=2 d=128 b=4 kv=1000 route=mean"), variant), 64 * 16 + 4 * 12 * 4);
+  EXPECT_GE(local_bytes(pocl_cpu(), parse_problem("f16 hq=8 hkv=2 d=128 b=4 kv=1000 route=mean"), variant),
+            64 * 16 + 4 * 12 * 4);
 }
 
 // On every device and over the whole grid of shapes.
@@ -240,7 +300,7 @@ TEST(FittingVariants, FitAndRoundTrip) {
             ASSERT_EQ(parse_variant(to_string(variant)), variant);
             ASSERT_TRUE(texts.insert(to_string(variant)).second) << "twice: " << to_string(variant);
             const std::int64_t limit = variant.engine == Engine::kSimt ? 32 << 10 : facts.local_mem_bytes;
-            ASSERT_LE(local_bytes(problem, variant), std::min(facts.local_mem_bytes, limit));
+            ASSERT_LE(local_bytes(facts, problem, variant), std::min(facts.local_mem_bytes, limit));
             ASSERT_LE(variant.wg, facts.max_work_group_size);
             if (variant.fusion != Fusion::kNone) continue;
             for (const Schedule schedule : {Schedule::kStatic, Schedule::kWorklist}) {
@@ -289,12 +349,13 @@ TEST(FittingVariants, EnginesSchedulesAndFusionsOfADevice) {
   EXPECT_EQ(kinds_of(nvidia_gpu(), kProblem), every_kind({"simt", "nv_mma"}, not_routed));
   EXPECT_EQ(kinds_of(with_capability(75), kRouted), every_kind({"simt"}, all));
   EXPECT_EQ(kinds_of(with_capability(61), kRouted), every_kind({"simt"}, no_fence));
-  EXPECT_EQ(kinds_of(amd_gpu(), kRouted), every_kind({"simt"}, all));
+  EXPECT_EQ(kinds_of(amd_gpu(), kRouted), every_kind({"simt", "subgroup"}, all));
+  EXPECT_EQ(kinds_of(intel_gpu(), kProblem), every_kind({"simt", "subgroup"}, not_routed));
   EXPECT_EQ(kinds_of(smallest_gpu(), kRouted), every_kind({"simt"}, no_fence));
   // many groups: they are routed by a launch of its own
   EXPECT_EQ(kinds_of(amd_gpu(), "f16 hq=8 hkv=2 d=64 b=100 kv=1000 route=mean"),
-            every_kind({"simt"}, {"static none", "static prologue", "static single", "worklist none"}));
-  EXPECT_EQ(kinds_of(amd_gpu(), "f16 hq=8 hkv=2 d=64 b=1000 kv=1000"), every_kind({"simt"}, not_routed));
+            every_kind({"simt", "subgroup"}, {"static none", "static prologue", "static single", "worklist none"}));
+  EXPECT_EQ(kinds_of(amd_gpu(), "f16 hq=8 hkv=2 d=64 b=1000 kv=1000"), every_kind({"simt", "subgroup"}, not_routed));
   // what nv_mma cannot do is left to simt
   EXPECT_EQ(kinds_of(nvidia_gpu(), "f16 hq=8 hkv=2 d=72 b=4 kv=1000 route=mean"), every_kind({"simt"}, all));
 }
