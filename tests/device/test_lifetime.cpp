@@ -46,7 +46,7 @@ TEST(Lifetime, SubGroupsOfAnotherSizeAreRefused) {
   for (const std::int32_t size : {8, 16}) {
     DeviceFacts facts = test_context().device();
     facts.sub_group_size = size;
-    ProgramCache cache(device.context, device.device, {});
+    ProgramCache cache(device.context, device.device, [](const std::string&) {});
     const DecodeProgram program(plan, facts, cache);
     try {
       program.warm_up(device.context, device.device);
