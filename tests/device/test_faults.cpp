@@ -324,7 +324,7 @@ TEST(Faults, TheLogTellsHowLongEveryBuildTook) {
   Logged logged;
   logged.context.prepare(logged.context.plan(parse_case(kCase).problem));
   const auto built = static_cast<int>(logged.context.programs_built());
-  EXPECT_GT(built, 1);
+  EXPECT_GE(built, 1);
   EXPECT_EQ(logged.count(LogLevel::kInfo, "building kernel '"), built);
   EXPECT_EQ(logged.count(LogLevel::kInfo, "built kernel '"), built);
   EXPECT_EQ(logged.count(LogLevel::kInfo, "in 0.00 s"), 0);
