@@ -16,8 +16,8 @@ CLANGS = ("clang-15", "clang-14", "clang-16", "clang-19", "clang")
 # Not unused functions and parameters: a header offers more than every kernel uses, a specialisation uses fewer arguments.
 FLAGS = ["-x", "cl", "-Xclang", "-finclude-default-header", "-Wall", "-Wextra", "-Werror", "-Wno-unused-function",
          "-Wno-unused-parameter"]
-# __OPENCL_VERSION__ is the runtime's to define.
-SPIR_HEADERS = ["-cl-no-stdinc", "-D__OPENCL_VERSION__=120", "-target", "spir64-unknown-unknown", "-fsyntax-only"]  # Intel's extensions too
+# __OPENCL_VERSION__ is the runtime's to define. The whole header has Intel's extensions, clang's built-ins do not.
+SPIR_HEADERS = ["-cl-no-stdinc", "-D__OPENCL_VERSION__=120", "-target", "spir64-unknown-unknown", "-fsyntax-only"]
 SPIR = [*SPIR_HEADERS[1:], "-Xclang", "-fdeclare-opencl-builtins"]
 PTX = ["-target", "nvptx64-unknown-nvcl", "-Xclang", "-target-feature", "-Xclang", "+ptx75", "-Xclang", "-target-cpu", "-Xclang",
        "sm_80", "-S", "-O2", "-o", "-",
