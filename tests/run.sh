@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Installs what is missing (Debian), builds, and runs every test:   tests/run.sh [--full]
-# --full takes the long suites too (3-wise instead of pairwise, all variants, longer fuzzing, clang-tidy, ThreadSanitizer, a
-# million steps, every compiler and kind of library). CLSINK_DEVICE picks a device.
+# --full takes the long suites too (3-wise instead of pairwise, all variants, longer fuzzing, kernels broken on purpose,
+# clang-tidy, ThreadSanitizer, a million steps, every compiler and kind of library). CLSINK_DEVICE picks a device.
 # Other OpenCL runtimes get a smoke suite, with --full every device test; the last --full run is stored in
 # bench/results/full.json.
 # Ends with "N passed, N failed": the cases of CTest, and each stage that is no CTest run as one.
@@ -119,9 +119,9 @@ mutations() { bash tests/mutations.sh build/mutations; }
 exec 3>&1
 stage setup install_missing && stage build build
 if [ "$failed" = 0 ]; then
-  stages=(unit device lint package tool sanitize fuzz mutations offline)
+  stages=(unit device lint package tool sanitize fuzz offline)
   if [ "$full" = 1 ]; then
-    stages+=(rusticl intel_cpu oclgrind trixie tidy threads soak matrix)
+    stages+=(mutations rusticl intel_cpu oclgrind trixie tidy threads soak matrix)
   else
     stages+=(portability)
   fi

@@ -21,6 +21,12 @@ constexpr cl_device_info kWavefrontWidthAmd = 0x4043;
 constexpr cl_device_info kMaxNumSubGroups = 0x105C;
 constexpr cl_device_info kSubGroupSizesIntel = 0x4108;
 
+// False where the device does not know the question: the bindings throw then.
+template <typename T>
+bool ask(const cl::Device& device, cl_device_info question, T* to) {
+  return clGetDeviceInfo(device(), question, sizeof(T), to, nullptr) == CL_SUCCESS;
+}
+
 bool has_extension(const cl::Device& device, const std::string& name) {
   const std::string all = " " + device.getInfo<CL_DEVICE_EXTENSIONS>() + " ";
   return all.find(" " + name + " ") != std::string::npos;
@@ -29,8 +35,7 @@ bool has_extension(const cl::Device& device, const std::string& name) {
 std::int32_t nv_compute_capability(const cl::Device& device) {
   if (!has_extension(device, "cl_nv_device_attribute_query")) return 0;
   cl_uint major = 0, minor = 0;
-  device.getInfo(kComputeCapabilityMajorNv, &major);
-  device.getInfo(kComputeCapabilityMinorNv, &minor);
+  if (!ask(device, kComputeCapabilityMajorNv, &major) || !ask(device, kComputeCapabilityMinorNv, &minor)) return 0;
   return static_cast<std::int32_t>(10 * major + minor);
 }
 
@@ -39,8 +44,8 @@ bool has_device_scope_fence(const cl::Device& device, const std::string& version
   if (version.rfind("OpenCL 2.", 0) == 0) return true;
   if (version.rfind("OpenCL 3.", 0) != 0) return false;
   cl_bitfield capabilities = 0;
-  if (device.getInfo(kAtomicFenceCapabilities, &capabilities) != CL_SUCCESS) return false;
-  return (capabilities & kAtomicOrderAcqRel) != 0 && (capabilities & kAtomicScopeDevice) != 0;
+  return ask(device, kAtomicFenceCapabilities, &capabilities) && (capabilities & kAtomicOrderAcqRel) != 0 &&
+         (capabilities & kAtomicScopeDevice) != 0;
 }
 
 // Native vectors of one float, and work-groups best in multiples of more than one work-item: Mesa's llvmpipe says 1 and 32,
@@ -48,8 +53,7 @@ bool has_device_scope_fence(const cl::Device& device, const std::string& version
 bool lays_work_items_along_vectors(const cl::Device& device) {
   std::size_t multiple = 1;  // before OpenCL 3.0 the query fails
   return device.getInfo<CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT>() == 1 &&
-         clGetDeviceInfo(device(), kPreferredWorkGroupSizeMultiple, sizeof(multiple), &multiple, nullptr) == CL_SUCCESS &&
-         multiple > 1;
+         ask(device, kPreferredWorkGroupSizeMultiple, &multiple) && multiple > 1;
 }
 
 // OpenCL C 2.0 has them by extension, 3.0 where a work-group can have any.
@@ -58,7 +62,16 @@ bool has_sub_groups(const cl::Device& device, const std::string& version) {
     return has_extension(device, "cl_khr_subgroups") || has_extension(device, "cl_intel_subgroups");
   }
   cl_uint most = 0;
-  return version.rfind("OpenCL 3.", 0) == 0 && device.getInfo(kMaxNumSubGroups, &most) == CL_SUCCESS && most > 0;
+  return version.rfind("OpenCL 3.", 0) == 0 && ask(device, kMaxNumSubGroups, &most) && most > 0;
+}
+
+// Mesa answers without the extension, other devices may not know the question.
+std::vector<std::size_t> sub_group_sizes(const cl::Device& device) {
+  std::size_t bytes = 0;
+  if (clGetDeviceInfo(device(), kSubGroupSizesIntel, 0, nullptr, &bytes) != CL_SUCCESS) return {};
+  std::vector<std::size_t> sizes(bytes / sizeof(std::size_t));
+  const cl_int code = clGetDeviceInfo(device(), kSubGroupSizesIntel, bytes, sizes.data(), nullptr);
+  return code == CL_SUCCESS ? sizes : std::vector<std::size_t>{};
 }
 
 void query_sub_groups(const cl::Device& device, DeviceFacts& facts) {
@@ -71,14 +84,13 @@ void query_sub_groups(const cl::Device& device, DeviceFacts& facts) {
   } else if (amd) {
     facts.sub_group_shuffle = SubGroupShuffle::kAmdClang;
   }
-  std::vector<std::size_t> sizes;
-  device.getInfo(kSubGroupSizesIntel, &sizes);  // Mesa answers without the extension
+  const std::vector<std::size_t> sizes = sub_group_sizes(device);
   if (sizes.size() == 1) facts.sub_group_size = static_cast<std::int32_t>(sizes[0]);
   if (has_extension(device, "cl_intel_required_subgroup_size")) {
     for (const std::size_t size : sizes) facts.sub_group_sizes.push_back(static_cast<std::int32_t>(size));
   }
   cl_uint width = 0;
-  if (amd && device.getInfo(kWavefrontWidthAmd, &width) == CL_SUCCESS) facts.sub_group_size = static_cast<std::int32_t>(width);
+  if (amd && ask(device, kWavefrontWidthAmd, &width)) facts.sub_group_size = static_cast<std::int32_t>(width);
 }
 
 }  // namespace

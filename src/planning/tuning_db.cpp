@@ -191,7 +191,7 @@ TuningDb::Match TuningDb::find(const DeviceFacts& facts, const DecodeProblem& pr
   std::sort(candidates.begin(), candidates.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
 
   Match match;
-  std::string passed_over, dropped_ones;
+  std::string passed_over, last_passed_over, dropped_ones;
   for (const DroppedVariant& one : dropped) {
     dropped_ones += fmt::format("; dropped '{}': {}", to_string(one.variant), one.reason);
   }
@@ -201,7 +201,8 @@ TuningDb::Match TuningDb::find(const DeviceFacts& facts, const DecodeProblem& pr
   for (const auto& [rank, row] : candidates) {
     if (is_dropped(row->variant)) continue;
     if (const auto reason = misfit_reason(facts, problem, row->variant)) {
-      if (passed_over.empty()) passed_over = fmt::format("; passed over {}: {}", row->source, *reason);
+      last_passed_over = fmt::format("{}: {}", row->source, *reason);
+      if (passed_over.empty()) passed_over = "; passed over " + last_passed_over;
       continue;
     }
     match.row = row;
@@ -213,8 +214,10 @@ TuningDb::Match TuningDb::find(const DeviceFacts& facts, const DecodeProblem& pr
     match.reason += passed_over + dropped_ones;
     return match;
   }
-  match.reason =
-      fmt::format("no tuning row fits a {} {} device{}{}", family.vendor, family.device_class, passed_over, dropped_ones);
+  // The last row is for any device of the class: why that one does not fit is why none does.
+  match.reason = fmt::format("no tuning row fits a {} {} device", family.vendor, family.device_class);
+  if (!last_passed_over.empty()) match.reason += "; the last, " + last_passed_over;
+  match.reason += dropped_ones;
   return match;
 }
 

@@ -206,6 +206,7 @@ TEST(Faults, DevicesThatAreTooSmallAreToldWhy) {
 TEST(Faults, ACpuNeedsNeitherWorkGroupsNorLocalMemory) {
   OpenClFaults faults = small_gpu(1, 0);
   faults.device_says(CL_DEVICE_TYPE, cl_device_type{CL_DEVICE_TYPE_CPU});
+  faults.device_says(CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT, cl_uint{8});  // its vectors do not hold work-items
   const WithFaults with(faults);
   Logged small;
   EXPECT_TRUE(runs(small.context));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "stub_opencl.hpp"
 
+#include <array>
 #include <cstring>
 
 #include "require.hpp"
@@ -97,12 +98,18 @@ cl_int clGetDeviceInfo(cl_device_id, cl_device_info question, size_t size, void*
       return answer(cl_uint{1024}, size, to, needed);
     case CL_DEVICE_PROFILING_TIMER_RESOLUTION:
       return answer(std::size_t{1}, size, to, needed);
+    case CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT:
+      return answer(cl_uint{1}, size, to, needed);
     case 0x4000:  // CL_DEVICE_COMPUTE_CAPABILITY_MAJOR_NV
       return answer(d.nv_major, size, to, needed);
     case 0x4001:
       return answer(d.nv_minor, size, to, needed);
     case 0x1064:  // CL_DEVICE_ATOMIC_FENCE_CAPABILITIES
       return answer(~cl_ulong{0}, size, to, needed);
+    case 0x105C:  // CL_DEVICE_MAX_NUM_SUB_GROUPS
+      return d.knows_sub_groups ? answer(cl_uint{8}, size, to, needed) : CL_INVALID_VALUE;
+    case 0x4108:  // CL_DEVICE_SUB_GROUP_SIZES_INTEL
+      return d.knows_sub_groups ? answer(std::array<std::size_t, 3>{8, 16, 32}, size, to, needed) : CL_INVALID_VALUE;
     default:
       return CL_INVALID_VALUE;
   }

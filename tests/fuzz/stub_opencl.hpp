@@ -21,6 +21,7 @@ struct StubDevice {
   cl_device_type type = CL_DEVICE_TYPE_GPU;
   std::string vendor, version, extensions;
   cl_uint compute_units = 1, address_bits = 64, nv_major = 0, nv_minor = 0;
+  bool knows_sub_groups = false;  // answers questions about them
   cl_bool little_endian = CL_TRUE;
   std::size_t max_work_group_size = 256;
   cl_ulong local_mem_bytes = 32 << 10;

@@ -72,10 +72,19 @@ inline DeviceFacts intel_lp_gpu() {
   return facts;
 }
 
+/// Battlemage, whose threads have 16 lanes at least.
+inline DeviceFacts intel_xe2_gpu() {
+  DeviceFacts facts = intel_gpu();
+  facts.name = "Intel(R) Arc(TM) B580 Graphics";
+  facts.sub_group_sizes = {16, 32};
+  return facts;
+}
+
 inline DeviceFacts intel_hpc_gpu() {
   DeviceFacts facts = intel_gpu();
   facts.name = "Intel(R) Data Center GPU Max 1550";
   facts.local_mem_bytes = 128 << 10;
+  facts.sub_group_sizes = {16, 32};
   return facts;
 }
 
@@ -110,14 +119,11 @@ inline DeviceFacts smallest_gpu() {
 
 /// One device of each family of GPUs whose compilers tests/portability asks.
 inline std::map<std::string, DeviceFacts> family_devices() {
-  return {{"cdna", amd_gpu()},
-          {"rdna", amd_rdna_gpu()},
-          {"xe", intel_gpu()},
-          {"xe_lp", intel_lp_gpu()},
-          {"xe_hpc", intel_hpc_gpu()},
-          {"nvidia", nvidia_gpu()},
-          {"turing", nvidia_turing_gpu()},
-          {"plain", smallest_gpu()}};
+  return {
+      {"cdna", amd_gpu()},      {"rdna", amd_rdna_gpu()},        {"xe", intel_gpu()},
+      {"xe2", intel_xe2_gpu()}, {"xe_lp", intel_lp_gpu()},       {"xe_hpc", intel_hpc_gpu()},
+      {"nvidia", nvidia_gpu()}, {"turing", nvidia_turing_gpu()}, {"plain", smallest_gpu()},
+  };
 }
 
 inline std::vector<DeviceFacts> invented_devices() {
