@@ -8,10 +8,10 @@
 #include <fstream>
 #include <memory>
 
-#include "cli/bench_data.hpp"
 #include "cli/bench_problem.hpp"
 #include "cli/commands.hpp"
 #include "cli/interrupt.hpp"
+#include "harness/bench_data.hpp"
 
 namespace clsink::cli {
 namespace {
@@ -68,7 +68,7 @@ BenchOptions options_of(const BenchArguments& arguments) {
   BenchOptions options;
   options.variants = arguments.variants;
   options.routed = arguments.routed;
-  options.pattern = parse_pattern(arguments.pattern);
+  options.pattern = harness::parse_pattern(arguments.pattern);
   options.longest_over_shortest = longest_over_shortest(arguments.lengths);
   options.clblast = arguments.baseline == "clblast";
   if (arguments.rounds > 0) options.limits.rounds = arguments.rounds;
@@ -96,7 +96,7 @@ int run_bench(const BenchArguments& arguments) {
   Bench bench{opencl, context, read, options_of(arguments), interrupted, remark};
 
   catch_interrupts();
-  const std::int64_t sweep_bytes = wanted_sweep_bytes(opencl.device);
+  const std::int64_t sweep_bytes = harness::wanted_sweep_bytes(opencl.device);
   print_bench_header(context.device(), sweep_bytes);
   std::vector<BenchRow> all_rows;
   for (const DecodeProblem& problem : problems) {

@@ -8,44 +8,31 @@
 #include <memory>
 #include <set>
 
-#include "cli/bench_data.hpp"
-#include "cli/bench_step.hpp"
-#include "cli/traffic.hpp"
 #include "harness/baseline.hpp"
+#include "harness/bench_data.hpp"
+#include "harness/bench_step.hpp"
 #include "harness/compare.hpp"
+#include "harness/launch_timing.hpp"
+#include "harness/traffic.hpp"
 
 namespace clsink::cli {
 namespace {
 
+using harness::BenchData;
+using harness::BenchStep;
+using harness::bytes_to_read;
 using harness::Candidate;
+using harness::Load;
+using harness::repeated;
 using harness::Sample;
+using harness::with_routing;
 
-constexpr double kSampleUs = 5000;  // a sample repeats its launches until it lasts about so long
-constexpr int kMostRepeats = 500;
 constexpr int kMostEnqueues = 64;  // timed on an idle queue: no driver's queue is full by then
 constexpr int kLeastEnqueues = 4;
 constexpr double kBaselineSeconds = 5;  // of a baseline row in all
 constexpr int kLeastBaselineSamples = 3;
 constexpr double kBaselineTolerance = 1e-3;
 constexpr const char* kBaselineName = "CLBlast (f32, twice the bytes)";
-
-// How many launches last about kSampleUs.
-int repeats_of(double once_us, int least, int most) {
-  return std::clamp(static_cast<int>(kSampleUs / std::max(once_us, 1.0)), least, most);
-}
-
-// Launches in a row and one wait, after a warm-up that also tells how many launches make a sample.
-std::function<Sample()> repeated(const cl::CommandQueue& queue, const std::function<void()>& enqueue) {
-  const auto run = [queue, enqueue](int repeats) {
-    return harness::time_repeats(repeats, [&] {
-      for (int i = 0; i < repeats; ++i) enqueue();
-      queue.finish();
-    });
-  };
-  run(1);
-  const int repeats = repeats_of(run(1).wall_us, 1, kMostRepeats);
-  return [run, repeats] { return run(repeats); };
-}
 
 std::vector<double> values_of(const Candidate& candidate, double Sample::*field) {
   std::vector<double> values;
@@ -86,8 +73,8 @@ class ProblemBench {
     std::vector<Load> found;
     std::set<std::int32_t> done;
     for (const double fraction : bench_.options.routed) {
-      if (!done.insert(routed_count(problem_.num_kv_heads, fraction)).second) continue;
-      found.push_back(make_load(plain_, fraction, bench_.options.pattern, bench_.options.longest_over_shortest));
+      if (!done.insert(harness::routed_count(problem_.num_kv_heads, fraction)).second) continue;
+      found.push_back(harness::make_load(plain_, fraction, bench_.options.pattern, bench_.options.longest_over_shortest));
     }
     return found;
   }
@@ -111,7 +98,7 @@ class ProblemBench {
       for (const Load& load : loads()) {
         if (bench_.stop()) return;
         add_step(variant, load);
-        const Load equal = equal_load(with_routing(plain_), load);
+        const Load equal = harness::equal_load(with_routing(plain_), load);
         if (bench_.stop() || (equal.kv_lens == load.kv_lens && equal.routed == load.routed)) continue;
         entries_.back().equal = entries_.size();
         add_step(variant, equal);
@@ -137,7 +124,7 @@ class ProblemBench {
     const auto timed = repeated(queue_, [this, &step] { step.enqueue(queue_); });
     const auto measure = [this, &step, timed] {
       const Sample sample = timed();
-      step.time_enqueues(queue_, repeats_of(sample.wall_us, kLeastEnqueues, kMostEnqueues));
+      step.time_enqueues(queue_, harness::repeats_of(sample.wall_us, kLeastEnqueues, kMostEnqueues));
       step.profile(profiling_queue_);
       return sample;
     };
@@ -152,7 +139,7 @@ class ProblemBench {
     entry.row.problem = to_string(problem_);
     entry.row.copies = data.num_copies();
     entry.equal = kNone;
-    entry.row.judge_by_cpu_time = judged_by_cpu_time(bench_.context.device());
+    entry.row.judge_by_cpu_time = harness::judged_by_cpu_time(bench_.context.device());
     entry.read_candidate = candidates_.size();
     candidates_.push_back({repeated(queue_, read), budget_seconds, {}});
     entry.candidate = candidates_.size();
@@ -171,7 +158,7 @@ class ProblemBench {
   }
 
   std::optional<std::string> set_up_baseline(const DecodeProblem& problem) {
-    const Load load = make_load(problem, 0, Pattern::kSpread, 1);
+    const Load load = harness::make_load(problem, 0, harness::Pattern::kSpread, 1);
     const std::int64_t bytes = bytes_to_read(problem, load);
     baseline_data_ = std::make_unique<BenchData>(bench_.opencl, problem, bytes);
     const cl::Buffer q = baseline_data_->make_q(bench_.opencl, load.routed);
@@ -205,7 +192,7 @@ class ProblemBench {
   }
 
   std::vector<double> judged_us(std::size_t candidate) const {
-    const bool by_cpu_time = judged_by_cpu_time(bench_.context.device());
+    const bool by_cpu_time = harness::judged_by_cpu_time(bench_.context.device());
     return values_of(candidates_[candidate], by_cpu_time ? &Sample::cpu_us : &Sample::wall_us);
   }
 

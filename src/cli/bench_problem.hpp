@@ -8,8 +8,8 @@
 
 #include <clsink/context.hpp>
 
-#include "cli/bench_load.hpp"
 #include "cli/bench_report.hpp"
+#include "harness/bench_load.hpp"
 #include "harness/opencl_device.hpp"
 #include "harness/read_bandwidth.hpp"
 #include "harness/timing.hpp"
@@ -19,7 +19,7 @@ namespace clsink::cli {
 struct BenchOptions {
   std::vector<std::string> variants;  ///< VARIANT or "VARIANT | TUNING"; none: what the planner chooses
   std::vector<double> routed;         ///< fractions of the kv heads
-  Pattern pattern = Pattern::kSpread;
+  harness::Pattern pattern = harness::Pattern::kSpread;
   std::int32_t longest_over_shortest = 1;  ///< of the sequences' lengths
   bool clblast = false;
   harness::RoundLimits limits;

@@ -9,7 +9,8 @@
 #include <cstdio>
 #include <ctime>
 
-#include "cli/traffic.hpp"
+#include "harness/launch_timing.hpp"
+#include "harness/traffic.hpp"
 
 namespace clsink::cli {
 namespace {
@@ -31,18 +32,16 @@ std::string utc_date() { return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime
 double BenchRow::gb_per_s() const { return 1e-3 * rate(static_cast<double>(bytes), judged_us().median); }
 double BenchRow::read_gb_per_s() const { return 1e-3 * rate(static_cast<double>(bytes), judged_read_us().median); }
 
-bool judged_by_cpu_time(const DeviceFacts& device) { return device.is_cpu && device.compute_units == 1; }
-
 void print_bench_header(const DeviceFacts& device, std::int64_t wanted_sweep_bytes) {
   fmt::print("device: {} / {}, driver {}, {} compute units\n", device.platform, device.name, device.driver,
              device.compute_units);
   if (device.is_cpu) {
-    fmt::print("clock:  {} ({} {} the step's work)\n", judged_by_cpu_time(device) ? "processor time" : "wall",
+    fmt::print("clock:  {} ({} {} the step's work)\n", harness::judged_by_cpu_time(device) ? "processor time" : "wall",
                device.compute_units, device.compute_units == 1 ? "thread does" : "threads share");
   } else {
     fmt::print("clock:  wall of a run of launches, divided by their number\n");
   }
-  fmt::print("bytes:  {}\n", kTrafficFormula);
+  fmt::print("bytes:  {}\n", harness::kTrafficFormula);
   fmt::print("read:   a kernel that only loads the same number of bytes from the same buffers, in the same rounds\n");
   fmt::print(
       "sweep:  equal copies of K and V take turns; as many as it takes to read {:.0f} MB in one turn of all, if they fit\n",

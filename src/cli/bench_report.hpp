@@ -46,9 +46,6 @@ struct BenchRow {
   double read_gb_per_s() const;
 };
 
-/// Whether processor time is what counts: only a CPU device with one thread spends exactly the step's own.
-bool judged_by_cpu_time(const DeviceFacts& device);
-
 /// Device, clock and formula: what a reader of the table must know.
 void print_bench_header(const DeviceFacts& device, std::int64_t wanted_sweep_bytes);
 /// The rows of one problem.

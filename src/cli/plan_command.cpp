@@ -6,10 +6,10 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
-#include "cli/bench_load.hpp"
 #include "cli/commands.hpp"
-#include "cli/traffic.hpp"
+#include "harness/bench_load.hpp"
 #include "harness/opencl_device.hpp"
+#include "harness/traffic.hpp"
 
 namespace clsink::cli {
 namespace {
@@ -41,7 +41,8 @@ nlohmann::json to_json(const Context& context, const DecodePlan& plan, const std
           {"splits", plan.launch.splits},
           {"launches", launches_of(context, plan)},
           {"workspace_bytes", plan.workspace_bytes},
-          {"dense_step_bytes", bytes_to_read(plan.problem, make_load(plan.problem, 0, Pattern::kSpread, 1))}};
+          {"dense_step_bytes",
+           harness::bytes_to_read(plan.problem, harness::make_load(plan.problem, 0, harness::Pattern::kSpread, 1))}};
 }
 
 void print_plan(const nlohmann::json& plan) {
@@ -56,7 +57,7 @@ void print_plan(const nlohmann::json& plan) {
   }
   fmt::print("workspace  {} bytes, whatever the context length\n", plan["workspace_bytes"].get<std::int64_t>());
   fmt::print("a step in which nothing is routed must read {} bytes ({})\n", plan["dense_step_bytes"].get<std::int64_t>(),
-             kTrafficFormula);
+             harness::kTrafficFormula);
   fmt::print("repeat     {}\n", text("plan"));
 }
 

@@ -8,10 +8,10 @@
 
 #include <clsink/context.hpp>
 
-#include "cli/bench_data.hpp"
-#include "cli/bench_load.hpp"
+#include "harness/bench_data.hpp"
+#include "harness/bench_load.hpp"
 
-namespace clsink::cli {
+namespace clsink::harness {
 
 /// The problem's own routing, or else the cosine's with the default surrogate.
 DecodeProblem with_routing(DecodeProblem problem);
@@ -20,7 +20,7 @@ class BenchStep {
  public:
   /// The load's routing comes about by queries that lean towards the sink or away from it, or by the caller's mask, which
   /// cannot tell sequences apart: Error(kInvalidProblem) if it would have to.
-  BenchStep(Context& context, const harness::OpenClDevice& opencl, const DecodePlan& plan, BenchData& data, Load load);
+  BenchStep(Context& context, const OpenClDevice& opencl, const DecodePlan& plan, BenchData& data, Load load);
 
   void enqueue(const cl::CommandQueue& queue);
   /// One step on a profiling queue; its kernels' times join stage_us(). Blocks.
@@ -54,4 +54,4 @@ class BenchStep {
   std::vector<double> enqueue_us_;
 };
 
-}  // namespace clsink::cli
+}  // namespace clsink::harness

@@ -6,9 +6,9 @@
 
 #include <clsink/problem.hpp>
 
-#include "cli/bench_load.hpp"
+#include "harness/bench_load.hpp"
 
-namespace clsink::cli {
+namespace clsink::harness {
 
 /// The formula of bytes_to_read in words.
 inline constexpr const char* kTrafficFormula = "sum over groups of tokens attended to x head_dim x (K + V bytes), + q";
@@ -24,4 +24,4 @@ const TokenSet& attended_set(const DecodeProblem& problem, std::int32_t kv_len, 
 /// A step in which the load's routed groups attend to the problem's surrogate.
 std::int64_t bytes_to_read(const DecodeProblem& problem, const Load& load);
 
-}  // namespace clsink::cli
+}  // namespace clsink::harness

@@ -9,7 +9,7 @@
 
 #include <clsink/types.hpp>
 
-namespace clsink::cli {
+namespace clsink::harness {
 
 /// Writes the row of a token, as stored; called from several threads at once.
 using LoadRow = std::function<void(std::int32_t token, float* row)>;
@@ -18,4 +18,4 @@ using LoadRow = std::function<void(std::int32_t token, float* row)>;
 std::vector<double> group_reference(const std::vector<float>& q, std::int32_t head_dim, float scale, const TokenSet& token_set,
                                     std::int32_t kv_len, const LoadRow& key, const LoadRow& value);
 
-}  // namespace clsink::cli
+}  // namespace clsink::harness

@@ -9,7 +9,7 @@
 
 #include <clsink/problem.hpp>
 
-namespace clsink::cli {
+namespace clsink::harness {
 
 /// Which kv heads are routed so that the share comes nearest to a fraction.
 enum class Pattern : std::uint8_t {
@@ -49,4 +49,4 @@ Load make_load(const DecodeProblem& problem, double fraction, Pattern pattern, s
 /// or, where the ragged load routes short and long sequences differently, the total that comes nearest in bytes.
 Load equal_load(const DecodeProblem& problem, const Load& load);
 
-}  // namespace clsink::cli
+}  // namespace clsink::harness

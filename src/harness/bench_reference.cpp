@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/bench_reference.hpp"
+#include "harness/bench_reference.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -10,7 +10,7 @@
 
 #include "harness/reference.hpp"
 
-namespace clsink::cli {
+namespace clsink::harness {
 namespace {
 
 constexpr std::size_t kPieceTokens = 2048;
@@ -18,7 +18,7 @@ constexpr std::size_t kPieceTokens = 2048;
 std::vector<std::int32_t> tokens_in(const TokenSet& set, std::int32_t kv_len) {
   std::vector<std::int32_t> tokens;
   for (std::int32_t token = 0; token < kv_len; ++token) {
-    if (harness::contains(set, 0, kv_len, token)) tokens.push_back(token);
+    if (contains(set, 0, kv_len, token)) tokens.push_back(token);
   }
   return tokens;
 }
@@ -36,13 +36,13 @@ void for_each_index(std::size_t count, const std::function<void(std::size_t)>& w
   for (std::future<void>& thread : threads) thread.get();
 }
 
-std::vector<double> merged(const std::vector<harness::ReferenceResult>& pieces, std::int32_t head_dim) {
+std::vector<double> merged(const std::vector<ReferenceResult>& pieces, std::int32_t head_dim) {
   std::vector<double> out(pieces.front().out.size(), 0);
   for (std::size_t row = 0; row < pieces.front().lse.size(); ++row) {
     double largest = -std::numeric_limits<double>::infinity(), sum = 0;
-    for (const harness::ReferenceResult& piece : pieces) largest = std::max(largest, piece.lse[row]);
-    for (const harness::ReferenceResult& piece : pieces) sum += std::exp(piece.lse[row] - largest);
-    for (const harness::ReferenceResult& piece : pieces) {
+    for (const ReferenceResult& piece : pieces) largest = std::max(largest, piece.lse[row]);
+    for (const ReferenceResult& piece : pieces) sum += std::exp(piece.lse[row] - largest);
+    for (const ReferenceResult& piece : pieces) {
       const double weight = std::exp(piece.lse[row] - largest) / sum;
       for (std::size_t i = row * head_dim; i < (row + 1) * head_dim; ++i) out[i] += weight * piece.out[i];
     }
@@ -56,7 +56,7 @@ std::vector<double> group_reference(const std::vector<float>& q, std::int32_t he
                                     std::int32_t kv_len, const LoadRow& key, const LoadRow& value) {
   const std::vector<std::int32_t> tokens = tokens_in(token_set, kv_len);
   if (tokens.empty()) return std::vector<double>(q.size(), 0);
-  std::vector<harness::ReferenceResult> pieces((tokens.size() + kPieceTokens - 1) / kPieceTokens);
+  std::vector<ReferenceResult> pieces((tokens.size() + kPieceTokens - 1) / kPieceTokens);
   for_each_index(pieces.size(), [&](std::size_t index) {
     const std::size_t begin = index * kPieceTokens;
     DecodeProblem piece;
@@ -74,14 +74,14 @@ std::vector<double> group_reference(const std::vector<float>& q, std::int32_t he
         return static_cast<const float*>(row.data());
       };
     };
-    harness::ReferenceInputs inputs;
+    ReferenceInputs inputs;
     inputs.q = q;
     inputs.key = rows_of(&key);
     inputs.value = rows_of(&value);
     inputs.kv_lens = {piece.max_kv_len};
-    pieces[index] = harness::reference_decode(piece, step, inputs);
+    pieces[index] = reference_decode(piece, step, inputs);
   });
   return merged(pieces, head_dim);
 }
 
-}  // namespace clsink::cli
+}  // namespace clsink::harness

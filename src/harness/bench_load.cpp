@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/bench_load.hpp"
+#include "harness/bench_load.hpp"
 
 #include <fmt/format.h>
 
@@ -9,9 +9,9 @@
 #include <random>
 #include <utility>
 
-#include "cli/traffic.hpp"
+#include "harness/traffic.hpp"
 
-namespace clsink::cli {
+namespace clsink::harness {
 namespace {
 
 constexpr std::uint32_t kLengthSeed = 1, kShareSeed = 2;  // of orders that have nothing to do with each other
@@ -130,4 +130,4 @@ Load equal_load(const DecodeProblem& problem, const Load& load) {
   return equal;
 }
 
-}  // namespace clsink::cli
+}  // namespace clsink::harness

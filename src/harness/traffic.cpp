@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/traffic.hpp"
+#include "harness/traffic.hpp"
 
 #include <algorithm>
 
-namespace clsink::cli {
+namespace clsink::harness {
 
 std::int64_t tokens_of(const TokenSet& set, std::int32_t kv_len) {
   return std::min<std::int64_t>(kv_len, static_cast<std::int64_t>(set.keep_first) + set.keep_last);
@@ -33,4 +33,4 @@ std::int64_t bytes_to_read(const DecodeProblem& problem, const Load& load) {
   return tokens * row_bytes + problem.max_batch * q_bytes;
 }
 
-}  // namespace clsink::cli
+}  // namespace clsink::harness

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/bench_step.hpp"
+#include "harness/bench_step.hpp"
 
 #include <algorithm>
 #include <clsink/error.hpp>
 #include <limits>
 #include <utility>
 
-#include "cli/traffic.hpp"
 #include "harness/timing.hpp"
+#include "harness/traffic.hpp"
 
-namespace clsink::cli {
+namespace clsink::harness {
 namespace {
 
 constexpr float kBelowAnyCosine = -2;
 
 template <typename T>
-cl::Buffer upload(const harness::OpenClDevice& opencl, std::vector<T> values) {
+cl::Buffer upload(const OpenClDevice& opencl, std::vector<T> values) {
   return cl::Buffer(opencl.context, CL_MEM_READ_ONLY | CL_MEM_COPY_HOST_PTR, values.size() * sizeof(T), values.data());
 }
 
@@ -31,7 +31,7 @@ DecodeProblem with_routing(DecodeProblem problem) {
   return problem;
 }
 
-BenchStep::BenchStep(Context& context, const harness::OpenClDevice& opencl, const DecodePlan& plan, BenchData& data, Load load)
+BenchStep::BenchStep(Context& context, const OpenClDevice& opencl, const DecodePlan& plan, BenchData& data, Load load)
     : context_(context), plan_(context.prepare(plan)), data_(data), load_(std::move(load)) {
   const DecodeProblem& problem = plan_.problem;
   workspace_ = cl::Buffer(opencl.context, CL_MEM_READ_WRITE, static_cast<std::size_t>(plan_.workspace_bytes));
@@ -84,7 +84,7 @@ void BenchStep::time_enqueues(const cl::CommandQueue& queue, int count) {
     for (int i = 0; i < count; ++i) enqueue(queue);
   };
   queue.finish();
-  enqueue_us_.push_back(harness::time_repeats(count, enqueues).wall_us);
+  enqueue_us_.push_back(time_repeats(count, enqueues).wall_us);
   queue.finish();
 }
 
@@ -130,4 +130,4 @@ double BenchStep::relative_error(const cl::CommandQueue& queue) {
   return routed_as_wanted(queue) ? error : std::numeric_limits<double>::infinity();
 }
 
-}  // namespace clsink::cli
+}  // namespace clsink::harness

@@ -13,7 +13,7 @@
 
 #include "harness/opencl_device.hpp"
 
-namespace clsink::cli {
+namespace clsink::harness {
 
 /// What one sweep over the copies is to read: on a GPU far more than any last-level cache, whatever OpenCL says of it (it
 /// may name another level's size); on a CPU 16 times what OpenCL says.
@@ -30,7 +30,7 @@ class BenchData {
  public:
   /// Strides of the problem are filled in (as in a plan). `least_step_bytes`: what the step that reads least will read;
   /// copies are made for it, as far as memory allows. Throws clsink::Error.
-  BenchData(const harness::OpenClDevice& opencl, const DecodeProblem& problem, std::int64_t least_step_bytes);
+  BenchData(const OpenClDevice& opencl, const DecodeProblem& problem, std::int64_t least_step_bytes);
 
   /// The next copy in turn: K at its beginning, V at v_offset_bytes.
   const cl::Buffer& next_cache() { return caches_[turn_++ % caches_.size()]; }
@@ -43,7 +43,7 @@ class BenchData {
 
   /// Queries of routed groups lean towards the key of token 0, cosine about 0.7; those of others away from it, cosine 0
   /// or less. routed: [batch][num_kv_heads].
-  cl::Buffer make_q(const harness::OpenClDevice& opencl, const std::vector<bool>& routed) const;
+  cl::Buffer make_q(const OpenClDevice& opencl, const std::vector<bool>& routed) const;
   static constexpr float kTauBetween = 0.35F;
 
   /// Output, page table and the next cache in turn; the rest is the step's.
@@ -57,8 +57,8 @@ class BenchData {
 
  private:
   std::int64_t copies_for(const cl::Device& device, std::int64_t least_step_bytes) const;
-  void fill_caches(const harness::OpenClDevice& opencl, std::int64_t copies);
-  void make_pages(const harness::OpenClDevice& opencl);
+  void fill_caches(const OpenClDevice& opencl, std::int64_t copies);
+  void make_pages(const OpenClDevice& opencl);
   std::vector<float> q_row(int sequence, int q_head, bool routed) const;
   std::vector<float> read_group(const cl::CommandQueue& queue, const CheckedGroup& group) const;
   std::vector<double> reference_of(const CheckedGroup& group) const;
@@ -77,4 +77,4 @@ class BenchData {
   std::map<std::tuple<int, int, int, bool>, std::vector<double>> references_;
 };
 
-}  // namespace clsink::cli
+}  // namespace clsink::harness

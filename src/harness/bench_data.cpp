@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/bench_data.hpp"
+#include "harness/bench_data.hpp"
 
 #include <fmt/format.h>
 
@@ -8,10 +8,10 @@
 #include <limits>
 #include <numeric>
 
-#include "cli/bench_reference.hpp"
+#include "harness/bench_reference.hpp"
 #include "harness/storage.hpp"
 
-namespace clsink::cli {
+namespace clsink::harness {
 namespace {
 
 // value = kTable[top byte of mix(element)]: odd multiples of 1/128 below 2, exact in every storage type.
@@ -73,7 +73,7 @@ std::int64_t extent(const RowStrides& strides, const DecodeProblem& problem) {
 }
 
 template <typename T>
-cl::Buffer upload(const harness::OpenClDevice& opencl, std::vector<T>& values) {
+cl::Buffer upload(const OpenClDevice& opencl, std::vector<T>& values) {
   return cl::Buffer(opencl.context, CL_MEM_READ_WRITE | CL_MEM_COPY_HOST_PTR, values.size() * sizeof(T), values.data());
 }
 
@@ -84,7 +84,7 @@ std::int64_t wanted_sweep_bytes(const cl::Device& device) {
   return kCpuSweepOverCache * static_cast<std::int64_t>(device.getInfo<CL_DEVICE_GLOBAL_MEM_CACHE_SIZE>());
 }
 
-BenchData::BenchData(const harness::OpenClDevice& opencl, const DecodeProblem& problem, std::int64_t least_step_bytes)
+BenchData::BenchData(const OpenClDevice& opencl, const DecodeProblem& problem, std::int64_t least_step_bytes)
     : problem_(problem), scale_(1.0F / std::sqrt(static_cast<float>(problem.head_dim))) {
   make_pages(opencl);
   const KvLayout& layout = problem.kv_layout;
@@ -102,7 +102,7 @@ BenchData::BenchData(const harness::OpenClDevice& opencl, const DecodeProblem& p
   out_ = cl::Buffer(opencl.context, CL_MEM_READ_WRITE, static_cast<std::size_t>(out_bytes));
 }
 
-void BenchData::make_pages(const harness::OpenClDevice& opencl) {
+void BenchData::make_pages(const OpenClDevice& opencl) {
   const KvLayout& layout = problem_.kv_layout;
   if (!layout.is_paged()) return;
   const std::int64_t entries = (problem_.max_kv_len + layout.page_size - 1) / layout.page_size;
@@ -131,12 +131,12 @@ std::int64_t BenchData::copies_for(const cl::Device& device, std::int64_t least_
   return std::max<std::int64_t>(std::min({wanted, fitting, kMostCopies}), 1);
 }
 
-void BenchData::fill_caches(const harness::OpenClDevice& opencl, std::int64_t copies) {
+void BenchData::fill_caches(const OpenClDevice& opencl, std::int64_t copies) {
   const std::int64_t element_bytes = size_of(problem_.kv_dtype);
   std::vector<std::byte> table(static_cast<std::size_t>(kTableSize * element_bytes));
   for (std::uint32_t i = 0; i < kTableSize; ++i) {
     const float value = table_value(i);
-    harness::store_row(problem_.kv_dtype, &value, 1, table.data() + i * element_bytes);
+    store_row(problem_.kv_dtype, &value, 1, table.data() + i * element_bytes);
   }
   const cl::Buffer table_buffer = upload(opencl, table);
   cl::Program program(opencl.context, kFillSource);
@@ -171,12 +171,12 @@ std::vector<float> BenchData::q_row(int sequence, int q_head, bool routed) const
   const float sign = (dot > 0) == routed ? 1.0F : -1.0F;
   for (std::size_t i = 0; i < row.size(); ++i) {
     const float value = routed ? kRoutedKey * key[i] + sign * kRoutedSpread * row[i] : sign * row[i];
-    row[i] = harness::round_to_storage(problem_.q_dtype, value);
+    row[i] = round_to_storage(problem_.q_dtype, value);
   }
   return row;
 }
 
-cl::Buffer BenchData::make_q(const harness::OpenClDevice& opencl, const std::vector<bool>& routed) const {
+cl::Buffer BenchData::make_q(const OpenClDevice& opencl, const std::vector<bool>& routed) const {
   const int element_bytes = size_of(problem_.q_dtype);
   std::vector<std::byte> rows(static_cast<std::size_t>(extent(problem_.q_strides, problem_) * element_bytes));
   for (int sequence = 0; sequence < problem_.max_batch; ++sequence) {
@@ -184,7 +184,7 @@ cl::Buffer BenchData::make_q(const harness::OpenClDevice& opencl, const std::vec
       const int group = sequence * problem_.num_kv_heads + head / problem_.group_size();
       const std::vector<float> row = q_row(sequence, head, routed[static_cast<std::size_t>(group)]);
       const std::int64_t element = sequence * problem_.q_strides.sequence + head * problem_.q_strides.head;
-      harness::store_row(problem_.q_dtype, row.data(), row.size(), rows.data() + element * element_bytes);
+      store_row(problem_.q_dtype, row.data(), row.size(), rows.data() + element * element_bytes);
     }
   }
   return upload(opencl, rows);
@@ -208,8 +208,8 @@ std::vector<float> BenchData::read_group(const cl::CommandQueue& queue, const Ch
     const std::int64_t element =
         group.sequence * problem_.out_strides.sequence + (group.kv_head * group_size + j) * problem_.out_strides.head;
     queue.enqueueReadBuffer(out_, CL_TRUE, static_cast<std::size_t>(element * element_bytes), raw.size(), raw.data());
-    harness::load_row(problem_.out_dtype, raw.data(), static_cast<std::size_t>(problem_.head_dim),
-                      &rows[static_cast<std::size_t>(j * problem_.head_dim)]);
+    load_row(problem_.out_dtype, raw.data(), static_cast<std::size_t>(problem_.head_dim),
+             &rows[static_cast<std::size_t>(j * problem_.head_dim)]);
   }
   return rows;
 }
@@ -263,4 +263,4 @@ double BenchData::relative_error(const cl::CommandQueue& queue, const std::vecto
   return std::isnan(relative) ? std::numeric_limits<double>::infinity() : relative;
 }
 
-}  // namespace clsink::cli
+}  // namespace clsink::harness
