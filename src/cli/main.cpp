@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The clsink program: what is here, what would run, whether it is right, how fast it is.
+// The clsink program: what is here, what would run, whether it is right, how fast it is, and pictures of that.
 #include <fmt/format.h>
 
 #include <clsink/error.hpp>
@@ -18,6 +18,7 @@ int main(int argc, char** argv) {
   clsink::cli::add_plan_command(app, exit_code);
   clsink::cli::add_verify_command(app, exit_code);
   clsink::cli::add_bench_command(app, exit_code);
+  clsink::cli::add_report_command(app, exit_code);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -127,7 +127,8 @@ class Checker:
 
     def check_files(self):
         for folder in ("include", "src", "cl_kernels", "tests", "tuning", "bench", "cmake"):
-            for path, text in self.sources(folder, ".h", ".hpp", ".cpp", ".c", ".cl", ".clh", ".py", ".sh", ".cmake"):
+            for path, text in self.sources(folder, ".h", ".hpp", ".cpp", ".c", ".cl", ".clh", ".py", ".sh", ".cmake", ".js", ".css",
+                                           ".html"):
                 lines = text.split("\n")
                 if not any("SPDX-License-Identifier: Apache-2.0" in line for line in lines[:2]):
                     self.report(path, 1, "the file begins without SPDX-License-Identifier: Apache-2.0")

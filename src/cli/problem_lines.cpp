@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/problem_lines.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <clsink/error.hpp>
+#include <fstream>
+#include <sstream>
+
+namespace clsink::cli {
+
+std::vector<std::string> problem_lines(const std::string& text) {
+  std::istringstream stream(text);
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(stream, line);) {
+    line.erase(std::min(line.find('#'), line.size()));
+    line.erase(line.find_last_not_of(" \t\r") + 1);
+    if (!line.empty()) lines.push_back(line);
+  }
+  return lines;
+}
+
+std::string read_problem_file(const std::string& path) {
+  std::ifstream file(path);
+  std::ostringstream text;
+  if (!file || !(text << file.rdbuf())) throw Error(ErrorCode::kInvalidProblem, fmt::format("suite {}: cannot be read", path));
+  return text.str();
+}
+
+}  // namespace clsink::cli
