@@ -79,6 +79,8 @@ struct ContextOptions {
   /// Told what was chosen, built, skipped and why. May be called from any thread that calls into the Context; what it
   /// throws ends that call.
   std::function<void(LogLevel, const std::string&)> log;
+  /// Files of tuning rows, as `clsink tune --write` makes them; see Context::add_tuning. The later ones go first.
+  std::vector<std::string> tuning_files;
 };
 
 /// Adopts the caller's OpenCL context and device (both are retained). Any number of threads and queues may use one
@@ -103,8 +105,17 @@ class CLSINK_API Context {
   /// The same with the caller's variant; kUnsupportedDevice with the reason if it cannot run here.
   DecodePlan plan(const DecodeProblem& problem, const DecodeVariant& variant) const;
   DecodePlan plan(const DecodeProblem& problem, const DecodeVariant& variant, const LaunchTuning& tuning) const;
+  /// As if nobody had tuned this device: built-in rows for its vendor or for any. What gains are measured against.
+  DecodePlan plan_untuned(const DecodeProblem& problem) const;
+  /// Adds tuning rows, before all that were there: the text of a file, or what tune() returns. `name` stands for it in
+  /// messages. All rows or none: Error(kInvalidProblem) names the first bad line. Plans that exist stay as they are.
+  void add_tuning(const std::string& name, const std::string& text);
+  /// The line that stands over rows which hold for this device: 'device "NAME" vendor=... class=...'.
+  std::string tuning_device_line() const;
   /// Reads to_string(plan) back.
   DecodePlan plan_from_text(const std::string& text) const;
+  /// Every variant that a sweep looks at, with why it cannot run here.
+  std::vector<VariantFit> search_space(const DecodeProblem& problem) const;
   /// Every variant that may run the problem here, for tests and tuning.
   std::vector<DecodeVariant> variants(const DecodeProblem& problem) const;
 

@@ -55,6 +55,12 @@ CLSINK_API std::string to_string(const DecodeVariant& variant);
 /// Strict: every field exactly once, what is 0 not at all. Throws Error(kInvalidProblem).
 CLSINK_API DecodeVariant parse_variant(const std::string& text);
 
+/// A variant of the search space on a device and a problem.
+struct VariantFit {
+  DecodeVariant variant;
+  std::string misfit;  ///< why it cannot run there; empty: it can
+};
+
 /// How work is spread; changes no kernel.
 struct LaunchTuning {
   std::int32_t workers_per_cu = 4;  ///< workers for each compute unit

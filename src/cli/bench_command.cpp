@@ -11,6 +11,7 @@
 #include "cli/bench_problem.hpp"
 #include "cli/commands.hpp"
 #include "cli/interrupt.hpp"
+#include "cli/problem_lines.hpp"
 #include "harness/bench_data.hpp"
 
 namespace clsink::cli {
@@ -19,7 +20,7 @@ namespace {
 constexpr double kDefaultSeconds = 4;
 
 struct BenchArguments {
-  std::vector<std::string> problems;
+  std::vector<std::string> problems, tuning_files;
   std::string suite, device, json_path, pattern = "spread", lengths, baseline = "none";
   std::vector<std::string> variants;
   std::vector<double> routed{0, 0.25, 0.5, 0.75};
@@ -27,23 +28,10 @@ struct BenchArguments {
   double seconds = 0;
 };
 
-// One problem a line; '#' begins a comment.
-std::vector<std::string> read_problem_lines(const std::string& path) {
-  std::ifstream file(path);
-  if (!file) throw Error(ErrorCode::kInvalidProblem, fmt::format("suite {}: cannot be read", path));
-  std::vector<std::string> lines;
-  for (std::string line; std::getline(file, line);) {
-    line.erase(std::min(line.find('#'), line.size()));
-    line.erase(line.find_last_not_of(" \t\r") + 1);
-    if (!line.empty()) lines.push_back(line);
-  }
-  return lines;
-}
-
 std::vector<DecodeProblem> problems_of(const BenchArguments& arguments) {
   std::vector<std::string> lines = arguments.problems;
   if (!arguments.suite.empty()) {
-    for (std::string& line : read_problem_lines(arguments.suite)) lines.push_back(std::move(line));
+    for (std::string& line : problem_lines(read_problem_file(arguments.suite))) lines.push_back(std::move(line));
   }
   if (lines.empty()) throw Error(ErrorCode::kInvalidProblem, "bench: name a problem or a --suite of them");
   std::vector<DecodeProblem> problems;
@@ -87,7 +75,9 @@ int run_bench(const BenchArguments& arguments) {
   const std::vector<DecodeProblem> problems = problems_of(arguments);
   const harness::OpenClDevice opencl =
       arguments.device.empty() ? harness::open_device() : harness::open_device(arguments.device);
-  Context context(opencl.context(), opencl.device());
+  ContextOptions context_options;
+  context_options.tuning_files = arguments.tuning_files;
+  Context context(opencl.context(), opencl.device(), context_options);
   harness::ReadBandwidth read(opencl.context, opencl.device);
   const auto remark = [](const std::string& text) {
     fmt::print("\n{}\n", text);
@@ -121,6 +111,8 @@ void add_bench_command(CLI::App& app, int& exit_code) {
   command->add_option("--variant", arguments->variants, "Variant instead of the planner's, or \"VARIANT | TUNING\"; repeatable")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  command->add_option("--tuning", arguments->tuning_files, "Files of tuning rows that go before the built-in ones")
+      ->expected(1, -1);
   command->add_option("--routed", arguments->routed, "Fractions of the groups that are routed")
       ->delimiter(',')
       ->check(CLI::Range(0.0, 1.0))

@@ -19,6 +19,7 @@ int main(int argc, char** argv) {
   clsink::cli::add_verify_command(app, exit_code);
   clsink::cli::add_bench_command(app, exit_code);
   clsink::cli::add_report_command(app, exit_code);
+  clsink::cli::add_tune_command(app, exit_code);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

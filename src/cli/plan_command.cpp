@@ -16,6 +16,7 @@ namespace {
 
 struct PlanArguments {
   std::string problem, device, variant;
+  std::vector<std::string> tuning_files;
   bool json = false;
 };
 
@@ -65,7 +66,9 @@ int run_plan(const PlanArguments& arguments) {
   const DecodeProblem problem = parse_problem(arguments.problem);
   const harness::OpenClDevice opencl =
       arguments.device.empty() ? harness::open_device() : harness::open_device(arguments.device);
-  const Context context(opencl.context(), opencl.device());
+  ContextOptions options;
+  options.tuning_files = arguments.tuning_files;
+  const Context context(opencl.context(), opencl.device(), options);
   const DecodePlan plan =
       arguments.variant.empty() ? context.plan(problem) : context.plan(problem, parse_variant(arguments.variant));
   const nlohmann::json result = to_json(context, plan, opencl.name);
@@ -86,6 +89,8 @@ void add_plan_command(CLI::App& app, int& exit_code) {
       ->required();
   command->add_option("--device", arguments->device, "Part of \"platform/device\"; default: CLSINK_DEVICE, or the first");
   command->add_option("--variant", arguments->variant, "This variant instead of the planner's");
+  command->add_option("--tuning", arguments->tuning_files, "Files of tuning rows that go before the built-in ones")
+      ->expected(1, -1);
   command->add_flag("--json", arguments->json, "Machine-readable");
   command->callback([arguments, &exit_code] { exit_code = run_plan(*arguments); });
 }

@@ -204,8 +204,12 @@ void Reader::read_line(const Fields& line, const std::string& file, Device*& cur
     current->rejected[key] = std::move(row);
   } else if (kind == "cell") {
     Device::keep_latest(current->cells, line.text("cell"), cell_of(line));
+  } else if (kind == "begin" || kind == "ran") {
+    line.texts({"cell", "variant", "launch"});
+  } else if (kind == "skipped") {
+    line.texts({"cell", "reason"});
   } else {
-    line.refuse("kind", "not run, sample, rejected or cell");
+    line.refuse("kind", "not run, begin, ran, sample, rejected, skipped or cell");
   }
 }
 

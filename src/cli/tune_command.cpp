@@ -178,7 +178,8 @@ void print_summary(const TuneArguments& arguments, const SweepOptions& options, 
   std::vector<double> gains;
   for (const nlohmann::json& cell : finished.cells) gains.push_back(cell.at("gain"));
   std::string rejected;
-  for (const auto& [why, count] : finished.rejected) rejected += fmt::format("{}{} {}", rejected.empty() ? "" : ", ", count, why);
+  for (const auto& [why, count] : finished.rejected)
+    rejected += fmt::format("{}{} {}", rejected.empty() ? "" : ", ", count, why);
   fmt::print("{} of {} cells measured; over the untuned plan x{:.2f} in the median, x{:.2f} at most\n", finished.cells.size(),
              options.problems.size(), harness::median(gains), harness::percentile(gains, 1));
   if (!rejected.empty()) fmt::print("thrown out: {} (each with its reason in {})\n", rejected, arguments.journal);
@@ -234,7 +235,8 @@ void add_tune_command(CLI::App& app, int& exit_code) {
   command->add_option("--write", arguments->write_path, "Merge the winners into this file of tuning rows");
   command->add_option("--export", arguments->export_format, "t4: also write JOURNAL.t4.json for other tuners' tools")
       ->check(CLI::IsMember({"t4"}));
-  command->add_option("--tuning", arguments->tuning_files, "Files of tuning rows that go before the built-in ones")->expected(1, -1);
+  command->add_option("--tuning", arguments->tuning_files, "Files of tuning rows that go before the built-in ones")
+      ->expected(1, -1);
   command->add_option("--watchdog", arguments->watchdog_seconds, "Seconds without news after which a candidate is thrown out")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();

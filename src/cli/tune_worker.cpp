@@ -115,7 +115,8 @@ class Sweep {
 
   double cells_left(std::size_t from) const {
     double cells = 0;
-    for (std::size_t i = from; i < options_.problems.size(); ++i) cells += journal_.finished(to_string(options_.problems[i])) ? 0 : 1;
+    for (std::size_t i = from; i < options_.problems.size(); ++i)
+      cells += journal_.finished(to_string(options_.problems[i])) ? 0 : 1;
     return cells;
   }
 

@@ -9,6 +9,7 @@
 #include <numeric>
 
 #include "harness/bench_reference.hpp"
+#include "harness/compare.hpp"
 #include "harness/storage.hpp"
 
 namespace clsink::harness {
@@ -200,16 +201,24 @@ DecodeBuffers BenchData::buffers() {
   return buffers;
 }
 
-std::vector<float> BenchData::read_group(const cl::CommandQueue& queue, const CheckedGroup& group) const {
+// Appends the group's rows.
+void BenchData::read_group(const cl::CommandQueue& queue, std::int32_t sequence, std::int32_t kv_head,
+                           std::vector<float>& rows) const {
   const int group_size = problem_.group_size(), element_bytes = size_of(problem_.out_dtype);
-  std::vector<float> rows(static_cast<std::size_t>(group_size * problem_.head_dim));
   std::vector<std::byte> raw(static_cast<std::size_t>(problem_.head_dim * element_bytes));
   for (int j = 0; j < group_size; ++j) {
     const std::int64_t element =
-        group.sequence * problem_.out_strides.sequence + (group.kv_head * group_size + j) * problem_.out_strides.head;
+        sequence * problem_.out_strides.sequence + (kv_head * group_size + j) * problem_.out_strides.head;
     queue.enqueueReadBuffer(out_, CL_TRUE, static_cast<std::size_t>(element * element_bytes), raw.size(), raw.data());
-    load_row(problem_.out_dtype, raw.data(), static_cast<std::size_t>(problem_.head_dim),
-             &rows[static_cast<std::size_t>(j * problem_.head_dim)]);
+    rows.resize(rows.size() + static_cast<std::size_t>(problem_.head_dim));
+    load_row(problem_.out_dtype, raw.data(), static_cast<std::size_t>(problem_.head_dim), &*(rows.end() - problem_.head_dim));
+  }
+}
+
+std::vector<float> BenchData::read_output(const cl::CommandQueue& queue) const {
+  std::vector<float> rows;
+  for (std::int32_t sequence = 0; sequence < problem_.max_batch; ++sequence) {
+    for (std::int32_t kv_head = 0; kv_head < problem_.num_kv_heads; ++kv_head) read_group(queue, sequence, kv_head, rows);
   }
   return rows;
 }
@@ -247,20 +256,15 @@ std::vector<double> BenchData::reference_of(const CheckedGroup& group) const {
 }
 
 double BenchData::relative_error(const cl::CommandQueue& queue, const std::vector<CheckedGroup>& groups) {
-  double error = 0, norm = 0;
+  std::vector<float> got;
+  std::vector<double> all_expected;
   for (const CheckedGroup& group : groups) {
     std::vector<double>& expected = references_[{group.sequence, group.kv_head, group.kv_len, group.routed}];
     if (expected.empty()) expected = reference_of(group);
-    const std::vector<float> got = read_group(queue, group);
-    for (std::size_t i = 0; i < got.size(); ++i) {
-      const double difference = got[i] - expected[i];
-      error += difference * difference;
-      norm += expected[i] * expected[i];
-    }
+    all_expected.insert(all_expected.end(), expected.begin(), expected.end());
+    read_group(queue, group.sequence, group.kv_head, got);
   }
-  if (error == 0) return 0;  // of a zero output too
-  const double relative = std::sqrt(error / norm);
-  return std::isnan(relative) ? std::numeric_limits<double>::infinity() : relative;
+  return relative_distance(got, all_expected);
 }
 
 }  // namespace clsink::harness

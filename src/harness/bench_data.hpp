@@ -52,6 +52,9 @@ class BenchData {
   /// So that an output which is not written cannot pass for the one before.
   void spoil_output(const cl::CommandQueue& queue) const;
 
+  /// All of out's rows, in order. Blocks.
+  std::vector<float> read_output(const cl::CommandQueue& queue) const;
+
   /// ||out - reference|| / ||reference|| over the given groups; infinity if anything is NaN. Blocks. References are kept.
   double relative_error(const cl::CommandQueue& queue, const std::vector<CheckedGroup>& groups);
 
@@ -60,7 +63,7 @@ class BenchData {
   void fill_caches(const OpenClDevice& opencl, std::int64_t copies);
   void make_pages(const OpenClDevice& opencl);
   std::vector<float> q_row(int sequence, int q_head, bool routed) const;
-  std::vector<float> read_group(const cl::CommandQueue& queue, const CheckedGroup& group) const;
+  void read_group(const cl::CommandQueue& queue, std::int32_t sequence, std::int32_t kv_head, std::vector<float>& rows) const;
   std::vector<double> reference_of(const CheckedGroup& group) const;
   void load_cache_row(const CacheStrides& strides, std::int64_t first_element, int sequence, int kv_head, int token,
                       float* row) const;

@@ -103,6 +103,19 @@ class Comparison {
 
 }  // namespace
 
+double relative_distance(const std::vector<float>& got, const std::vector<double>& expected) {
+  if (got.size() != expected.size()) return std::numeric_limits<double>::infinity();
+  double error = 0, norm = 0;
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    const double difference = got[i] - expected[i];
+    error += difference * difference;
+    norm += expected[i] * expected[i];
+  }
+  if (error == 0) return 0;  // of a zero output too
+  const double relative = std::sqrt(error / norm);
+  return std::isnan(relative) ? std::numeric_limits<double>::infinity() : relative;
+}
+
 double tolerance(DType out_dtype) {
   switch (out_dtype) {
     case DType::kF16:

@@ -24,6 +24,9 @@ struct Readback {
 /// Largest ||o - ref|| / ||ref|| that passes, by output type.
 double tolerance(DType out_dtype);
 
+/// ||got - expected|| / ||expected||; 0 if they are equal, infinity if anything is NaN or the sizes differ.
+double relative_distance(const std::vector<float>& got, const std::vector<double>& expected);
+
 /// Decisions nearer to their threshold than this may differ from the reference.
 constexpr double kDecisionMargin = 1e-5;
 

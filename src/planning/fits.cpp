@@ -290,14 +290,14 @@ std::optional<std::string> misfit_reason(const DeviceFacts& facts, const DecodeP
   return std::nullopt;
 }
 
-std::vector<DecodeVariant> fitting_variants(const DeviceFacts& facts, const DecodeProblem& problem) {
-  std::vector<DecodeVariant> variants;
+std::vector<VariantFit> search_space(const DeviceFacts& facts, const DecodeProblem& problem) {
+  std::vector<VariantFit> variants;
   const auto add = [&](Engine engine, std::int32_t wg, std::int32_t tile_kv, std::int32_t vec, std::int32_t stages = 1,
                        std::int32_t heads = 0, std::int32_t sub_group_size = 0) {
     for (const Schedule schedule : {Schedule::kWorklist, Schedule::kStatic}) {
       for (const Fusion fusion : {Fusion::kNone, Fusion::kPrologue, Fusion::kSingle}) {
         const DecodeVariant variant{engine, schedule, fusion, wg, tile_kv, vec, stages, heads, sub_group_size};
-        if (!misfit_reason(facts, problem, variant)) variants.push_back(variant);
+        variants.push_back({variant, misfit_reason(facts, problem, variant).value_or("")});
       }
     }
   };
@@ -324,6 +324,14 @@ std::vector<DecodeVariant> fitting_variants(const DeviceFacts& facts, const Deco
     }
   }
   return variants;
+}
+
+std::vector<DecodeVariant> fitting_variants(const DeviceFacts& facts, const DecodeProblem& problem) {
+  std::vector<DecodeVariant> fitting;
+  for (const VariantFit& candidate : search_space(facts, problem)) {
+    if (candidate.misfit.empty()) fitting.push_back(candidate.variant);
+  }
+  return fitting;
 }
 
 }  // namespace clsink

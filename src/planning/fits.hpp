@@ -20,7 +20,10 @@ std::optional<std::string> unsupported_reason(const DeviceFacts& facts);
 /// Local memory of the decode kernel in bytes.
 std::int64_t local_bytes(const DeviceFacts& facts, const DecodeProblem& problem, const DecodeVariant& variant);
 
-/// The variants that fit, in a fixed order.
+/// Every variant that a sweep looks at, in a fixed order, with why it does not fit.
+std::vector<VariantFit> search_space(const DeviceFacts& facts, const DecodeProblem& problem);
+
+/// Those of the search space that fit.
 std::vector<DecodeVariant> fitting_variants(const DeviceFacts& facts, const DecodeProblem& problem);
 
 }  // namespace clsink

@@ -111,10 +111,10 @@ std::optional<std::string> unsupported_reason(const DeviceFacts& facts, const De
 }
 
 DecodePlan make_plan(const DeviceFacts& facts, const DecodeProblem& problem, const TuningDb& db,
-                     const std::vector<DroppedVariant>& dropped) {
+                     const std::vector<DroppedVariant>& dropped, TuningDb::Rows rows) {
   const DecodeProblem resolved = resolve(problem);
   if (auto reason = unsupported_reason(facts)) throw Error(ErrorCode::kUnsupportedDevice, *reason);
-  const TuningDb::Match match = db.find(facts, resolved, dropped);
+  const TuningDb::Match match = db.find(facts, resolved, dropped, rows);
   if (!match.row) throw Error(ErrorCode::kUnsupportedDevice, match.reason);
   DecodePlan plan = assemble(facts, resolved, match.row->variant, match.row->tuning);
   plan.match = match.level;

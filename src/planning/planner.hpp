@@ -18,7 +18,7 @@ std::optional<std::string> unsupported_reason(const DeviceFacts& facts, const De
 
 /// The planned variant, none of the dropped ones. Throws Error(kInvalidProblem) or Error(kUnsupportedDevice).
 DecodePlan make_plan(const DeviceFacts& facts, const DecodeProblem& problem, const TuningDb& db,
-                     const std::vector<DroppedVariant>& dropped = {});
+                     const std::vector<DroppedVariant>& dropped = {}, TuningDb::Rows rows = TuningDb::Rows::kAll);
 
 /// The caller's variant; without `tuning`, that of the row that would have been chosen for the same engine.
 DecodePlan make_plan(const DeviceFacts& facts, const DecodeProblem& problem, const TuningDb& db, const DecodeVariant& variant,

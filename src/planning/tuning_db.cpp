@@ -15,7 +15,13 @@
 
 namespace clsink {
 
-extern const std::string_view k_generic_tune;
+// Of tuning/db, by cmake.
+struct EmbeddedFile {
+  std::string_view name;
+  const std::string_view* text;
+};
+extern const EmbeddedFile k_tuning_files[];
+extern const std::size_t k_num_tuning_files;
 
 namespace {
 
@@ -76,10 +82,31 @@ TuningBound parse_bound(std::string_view word, std::string_view key) {
   return bound;
 }
 
-TuningRow parse_row(std::string_view text) {
+void parse_remarks(std::string_view text, TuningRow& row) {
+  for (std::string_view word = take_word(text); !word.empty(); word = take_word(text)) {
+    if (word == "estimated") {
+      row.estimated = true;
+      continue;
+    }
+    const KeyValue remark = parse_key_value(word, "remark");
+    if (remark.key == "driver") {
+      row.device.driver = unquoted(remark.value);
+      continue;
+    }
+    constexpr std::string_view kForPeople[] = {"version", "date", "us", "mad", "gain"};
+    if (std::find(std::begin(kForPeople), std::end(kForPeople), remark.key) == std::end(kForPeople)) {
+      throw Error(ErrorCode::kInvalidProblem, fmt::format("unknown remark '{}'", remark.key));
+    }
+  }
+}
+
+TuningRow parse_row(std::string_view text, const TuningDevice& device) {
   const auto parts = split(text, '|');
-  if (parts.size() < 3) throw Error(ErrorCode::kInvalidProblem, "a row is: problem class | variant | launch [| remarks]");
+  if (parts.size() < 3 || parts.size() > 4) {
+    throw Error(ErrorCode::kInvalidProblem, "a row is: problem class | variant | launch [| remarks]");
+  }
   TuningRow row;
+  row.device = device;
   const auto words = split(trim(parts[0]), ' ');
   std::vector<std::string_view> keys;
   for (std::size_t i = 0; i < words.size(); ++i) {
@@ -107,6 +134,7 @@ TuningRow parse_row(std::string_view text) {
   }
   row.variant = parse_variant(std::string(parts[1]));
   row.tuning = parse_launch_tuning(std::string(parts[2]));
+  if (parts.size() == 4) parse_remarks(parts[3], row);
   return row;
 }
 
@@ -122,8 +150,8 @@ std::optional<MatchLevel> level_of(const TuningDevice& device, const DeviceFacts
   return device.vendor == "*" ? MatchLevel::kGeneric : MatchLevel::kVendor;
 }
 
-// Smaller is nearer: exactness of the hard axes first, then the distance in powers of two of batch and kv_len.
-using Rank = std::tuple<MatchLevel, int, double, std::size_t>;
+// Smaller is nearer: who added the row, exactness of the hard axes, then the distance in powers of two of batch and kv_len.
+using Rank = std::tuple<int, MatchLevel, int, double, std::size_t>;
 
 Rank rank_of(const TuningRow& row, MatchLevel level, const DecodeProblem& p, std::size_t order) {
   int loose = row.kv_dtype ? 0 : 1;
@@ -139,7 +167,7 @@ Rank rank_of(const TuningRow& row, MatchLevel level, const DecodeProblem& p, std
       distance += std::abs(std::log2(static_cast<double>(value) / std::max(bound->value, 1)));
     }
   }
-  return {level, loose, distance, order};
+  return {-row.layer, level, loose, distance, order};
 }
 
 bool admits(const TuningRow& row, const DecodeProblem& p) {
@@ -153,7 +181,7 @@ bool admits(const TuningRow& row, const DecodeProblem& p) {
 
 }  // namespace
 
-void TuningDb::add(std::string_view file_name, std::string_view text) {
+void TuningDb::add(std::string_view file_name, std::string_view text, int layer) {
   std::vector<TuningRow> rows;
   std::optional<TuningDevice> device;
   const auto lines = split(text, '\n');
@@ -169,8 +197,8 @@ void TuningDb::add(std::string_view file_name, std::string_view text) {
         continue;
       }
       if (!device) throw Error(ErrorCode::kInvalidProblem, "a row stands before the first device line");
-      TuningRow row = parse_row(line);
-      row.device = *device;
+      TuningRow row = parse_row(line, *device);
+      row.layer = layer;
       row.source = fmt::format("{}:{}", file_name, i + 1);
       rows.push_back(std::move(row));
     } catch (const Error& error) {
@@ -181,11 +209,12 @@ void TuningDb::add(std::string_view file_name, std::string_view text) {
 }
 
 TuningDb::Match TuningDb::find(const DeviceFacts& facts, const DecodeProblem& problem,
-                               const std::vector<DroppedVariant>& dropped) const {
+                               const std::vector<DroppedVariant>& dropped, Rows rows) const {
   const DeviceFamily family = device_family(facts);
   std::vector<std::pair<Rank, const TuningRow*>> candidates;
   for (std::size_t i = 0; i < rows_.size(); ++i) {
     const auto level = level_of(rows_[i].device, facts, family);
+    if (rows == Rows::kUntuned && (rows_[i].layer != 0 || (level && *level < MatchLevel::kVendor))) continue;
     if (level && admits(rows_[i], problem)) candidates.emplace_back(rank_of(rows_[i], *level, problem, i), &rows_[i]);
   }
   std::sort(candidates.begin(), candidates.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
@@ -206,11 +235,12 @@ TuningDb::Match TuningDb::find(const DeviceFacts& facts, const DecodeProblem& pr
       continue;
     }
     match.row = row;
-    match.level = std::get<0>(rank);
+    match.level = std::get<MatchLevel>(rank);
     match.reason = fmt::format("{} row {} ({} {})", to_string(match.level), row->source, family.vendor, family.device_class);
     if (!row->device.driver.empty() && row->device.driver != facts.driver) {
       match.reason += fmt::format(", measured with driver {}, this is {}", row->device.driver, facts.driver);
     }
+    if (row->estimated) match.reason += ", estimated, nobody has timed it";
     match.reason += passed_over + dropped_ones;
     return match;
   }
@@ -221,10 +251,18 @@ TuningDb::Match TuningDb::find(const DeviceFacts& facts, const DecodeProblem& pr
   return match;
 }
 
+std::string device_line(const DeviceFacts& facts) {
+  const DeviceFamily family = device_family(facts);
+  // A quote cannot stand in a name: all devices whose names begin like this one's.
+  const std::size_t quote = facts.name.find('"');
+  const std::string name = quote == std::string::npos ? facts.name : facts.name.substr(0, quote) + "*";
+  return fmt::format("device \"{}\" vendor={} class={}", name, family.vendor, family.device_class);
+}
+
 const TuningDb& builtin_tuning_db() {
   static const TuningDb db = [] {
     TuningDb rows;
-    rows.add("generic.tune", k_generic_tune);
+    for (std::size_t i = 0; i < k_num_tuning_files; ++i) rows.add(k_tuning_files[i].name, *k_tuning_files[i].text);
     return rows;
   }();
   return db;

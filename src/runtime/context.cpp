@@ -5,8 +5,10 @@
 
 #include <atomic>
 #include <chrono>
+#include <fstream>
 #include <map>
 #include <shared_mutex>
+#include <sstream>
 
 #include "model/fields.hpp"
 #include "model/problem.hpp"
@@ -44,6 +46,15 @@ cl::Device adopt_device(const cl::Context& context, cl_device_id device) {
   throw Error(ErrorCode::kUnsupportedDevice, "device does not belong to context");
 }
 
+std::string read_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  if (!file || !(text << file.rdbuf())) {
+    throw Error(ErrorCode::kInvalidProblem, fmt::format("tuning file {}: cannot be read", path));
+  }
+  return text.str();
+}
+
 }  // namespace
 
 class Context::Impl {
@@ -55,10 +66,24 @@ class Context::Impl {
         options_(std::move(options)),
         programs_(context_, device_, [this](const std::string& message) { log(LogLevel::kInfo, message); }) {
     log(LogLevel::kInfo, fmt::format("{} ({}), driver {}", facts_.name, facts_.platform, facts_.driver));
+    for (const std::string& path : options_.tuning_files) add_tuning(path, read_file(path));
   }
 
   void log(LogLevel level, const std::string& message) const {
     if (options_.log) options_.log(level, message);
+  }
+
+  void add_tuning(const std::string& name, const std::string& text) {
+    const std::unique_lock<std::shared_mutex> lock(mutex_);
+    auto tuning = std::make_shared<TuningDb>(*tuning_);
+    tuning->add(name, text, ++tuning_layers_);
+    log(LogLevel::kInfo, fmt::format("{} tuning rows of {}", tuning->size() - tuning_->size(), name));
+    tuning_ = std::move(tuning);
+  }
+
+  std::shared_ptr<const TuningDb> tuning() const {
+    const std::shared_lock<std::shared_mutex> lock(mutex_);
+    return tuning_;
   }
 
   DecodePlan own(DecodePlan plan) const {
@@ -136,7 +161,7 @@ class Context::Impl {
   DecodePlan plan_without(const std::vector<DroppedVariant>& dropped, const DecodeProblem& problem,
                           const std::string& last_failure) const {
     try {
-      return own(make_plan(facts_, problem, builtin_tuning_db(), dropped));
+      return own(make_plan(facts_, problem, *tuning(), dropped));
     } catch (const Error& error) {
       throw Error(ErrorCode::kBuildFailed, fmt::format("{}\n{}", error.what(), last_failure));
     }
@@ -174,7 +199,9 @@ class Context::Impl {
   DeviceFacts facts_;
   ContextOptions options_;
   ProgramCache programs_;
-  mutable std::shared_mutex mutex_;
+  mutable std::shared_mutex mutex_;  // of all that follows
+  std::shared_ptr<const TuningDb> tuning_ = std::make_shared<TuningDb>(builtin_tuning_db());
+  int tuning_layers_ = 0;
   std::map<std::string, std::shared_ptr<const DecodeProgram>> prepared_;
 };
 
@@ -187,18 +214,23 @@ Context& Context::operator=(Context&&) noexcept = default;
 const DeviceFacts& Context::device() const noexcept { return impl_->facts(); }
 
 std::optional<std::string> Context::supports(const DecodeProblem& problem) const {
-  return unsupported_reason(impl_->facts(), problem, builtin_tuning_db());
+  return unsupported_reason(impl_->facts(), problem, *impl_->tuning());
 }
 
 DecodePlan Context::plan(const DecodeProblem& problem) const {
-  return impl_->own(make_plan(impl_->facts(), problem, builtin_tuning_db()));
+  return impl_->own(make_plan(impl_->facts(), problem, *impl_->tuning()));
 }
 DecodePlan Context::plan(const DecodeProblem& problem, const DecodeVariant& variant) const {
-  return impl_->own(make_plan(impl_->facts(), problem, builtin_tuning_db(), variant, std::nullopt));
+  return impl_->own(make_plan(impl_->facts(), problem, *impl_->tuning(), variant, std::nullopt));
 }
 DecodePlan Context::plan(const DecodeProblem& problem, const DecodeVariant& variant, const LaunchTuning& tuning) const {
-  return impl_->own(make_plan(impl_->facts(), problem, builtin_tuning_db(), variant, tuning));
+  return impl_->own(make_plan(impl_->facts(), problem, *impl_->tuning(), variant, tuning));
 }
+DecodePlan Context::plan_untuned(const DecodeProblem& problem) const {
+  return impl_->own(make_plan(impl_->facts(), problem, builtin_tuning_db(), {}, TuningDb::Rows::kUntuned));
+}
+void Context::add_tuning(const std::string& name, const std::string& text) { impl_->add_tuning(name, text); }
+std::string Context::tuning_device_line() const { return device_line(impl_->facts()); }
 DecodePlan Context::plan_from_text(const std::string& text) const {
   const auto parts = split(text, '|');
   if (parts.size() != 3) {
@@ -206,6 +238,10 @@ DecodePlan Context::plan_from_text(const std::string& text) const {
   }
   return plan(parse_problem(std::string(parts[0])), parse_variant(std::string(parts[1])),
               parse_launch_tuning(std::string(parts[2])));
+}
+
+std::vector<VariantFit> Context::search_space(const DecodeProblem& problem) const {
+  return clsink::search_space(impl_->facts(), resolve(problem));
 }
 
 std::vector<DecodeVariant> Context::variants(const DecodeProblem& problem) const {
