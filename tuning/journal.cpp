@@ -88,6 +88,7 @@ JournalContents parse_journal(const std::string& name, const std::string& text) 
       contents.last_begin.reset();
     }
     contents.lines.push_back(std::move(line));
+    contents.whole_bytes = begin;
   }
   return contents;
 }
@@ -101,12 +102,7 @@ JournalContents read_journal(const std::string& path) {
 }
 
 Journal::Journal(const std::string& path, const DeviceFacts& device) : path_(path), before_(read_journal(path)) {
-  if (!before_.remark.empty()) {
-    std::string kept;
-    for (const nlohmann::json& line : before_.lines) kept += line.dump() + "\n";
-    // Lines are written as dump() has them, so what is kept is as long as it was.
-    std::filesystem::resize_file(path, kept.size());
-  }
+  if (!before_.remark.empty()) std::filesystem::resize_file(path, before_.whole_bytes);
   for (const nlohmann::json& line : before_.lines) {
     const std::string kind = line["kind"];
     if (kind == "run") {
@@ -214,8 +210,9 @@ bool reject_last_begin(const std::string& path, Rejection why, const std::string
   if (!contents.last_begin) return false;
   nlohmann::json line = *contents.last_begin;
   line.update({{"kind", "rejected"}, {"why", to_string(why)}, {"reason", reason}});
+  if (!contents.remark.empty()) std::filesystem::resize_file(path, contents.whole_bytes);
   std::ofstream file(path, std::ios::app | std::ios::binary);
-  file << (contents.remark.empty() ? "" : "\n") << line.dump() << '\n' << std::flush;
+  file << line.dump() << '\n' << std::flush;
   return file.good();
 }
 

@@ -28,6 +28,7 @@ struct JournalContents {
   std::vector<nlohmann::json> lines;
   std::optional<nlohmann::json> last_begin;  ///< neither passed nor rejected
   std::string remark;                        ///< a last line that was cut short, or empty
+  std::size_t whole_bytes = 0;               ///< of the lines that were not
 };
 
 /// Throws Error(kInvalidProblem) with the line's number. A last line without its end is left out, with a remark: the process

@@ -49,7 +49,7 @@ std::vector<std::pair<std::string, double>> sort_key(const std::string& row) {
 }
 
 struct File {
-  std::vector<std::string> before, own, rows, after;  // own: comments under the device's line
+  std::vector<std::string> before, own, rows, after;  // own: comments among the device's rows
   bool has_device = false;
 };
 
@@ -58,6 +58,7 @@ File cut(const std::string& file_name, const std::string& text, const std::strin
   std::istringstream lines(text);
   int number = 0;
   bool inside = false;
+  std::vector<std::string> comments;  // behind the last row: of what follows
   for (std::string line; std::getline(lines, line);) {
     ++number;
     const std::string content = trimmed(line);
@@ -65,6 +66,8 @@ File cut(const std::string& file_name, const std::string& text, const std::strin
       throw Error(ErrorCode::kInvalidProblem, fmt::format("{}:1: the file must begin with '{}'", file_name, kRowsHeader));
     }
     if (content.rfind("device ", 0) == 0) {
+      file.after.insert(file.after.end(), comments.begin(), comments.end());
+      comments.clear();
       inside = !file.has_device && content == device_line;
       file.has_device = file.has_device || inside;
       if (inside) continue;
@@ -72,14 +75,17 @@ File cut(const std::string& file_name, const std::string& text, const std::strin
     if (!inside) {
       (file.has_device ? file.after : file.before).push_back(line);
     } else if (content.empty() || content.front() == '#') {
-      file.own.push_back(line);
+      (file.rows.empty() ? file.own : comments).push_back(line);
     } else if (parts_of(content).size() < 3) {
       throw Error(ErrorCode::kInvalidProblem,
                   fmt::format("{}:{}: a row is: problem class | variant | launch [| remarks]", file_name, number));
     } else {
+      file.own.insert(file.own.end(), comments.begin(), comments.end());
+      comments.clear();
       file.rows.push_back(content);
     }
   }
+  file.after.insert(file.after.end(), comments.begin(), comments.end());
   return file;
 }
 
@@ -141,14 +147,7 @@ Merged merge_rows(const std::string& file_name, const std::string& text, const s
   std::sort(file.rows.begin(), file.rows.end(),
             [](const std::string& a, const std::string& b) { return std::tuple(sort_key(a), a) < std::tuple(sort_key(b), b); });
   if (!file.has_device && !file.before.empty() && !trimmed(file.before.back()).empty()) file.before.emplace_back();
-  // What stands under the device's line and is no row goes over the rows; blank lines at its end belong to what follows.
-  std::vector<std::string> blanks;
-  while (!file.own.empty() && trimmed(file.own.back()).empty()) {
-    blanks.push_back(file.own.back());
-    file.own.pop_back();
-  }
-  merged.text = joined(file.before) + device_line + "\n" + joined(file.own) + joined(file.rows) +
-                (file.after.empty() ? "" : joined(blanks) + joined(file.after));
+  merged.text = joined(file.before) + device_line + "\n" + joined(file.own) + joined(file.rows) + joined(file.after);
   return merged;
 }
 

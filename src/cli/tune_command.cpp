@@ -180,8 +180,12 @@ void print_summary(const TuneArguments& arguments, const SweepOptions& options, 
   std::string rejected;
   for (const auto& [why, count] : finished.rejected)
     rejected += fmt::format("{}{} {}", rejected.empty() ? "" : ", ", count, why);
-  fmt::print("{} of {} cells measured; over the untuned plan x{:.2f} in the median, x{:.2f} at most\n", finished.cells.size(),
-             options.problems.size(), harness::median(gains), harness::percentile(gains, 1));
+  fmt::print("{} of {} cells measured", finished.cells.size(), options.problems.size());
+  if (!gains.empty()) {
+    fmt::print("; over the untuned plan x{:.2f} in the median, x{:.2f} at most", harness::median(gains),
+               harness::percentile(gains, 1));
+  }
+  fmt::print("\n");
   if (!rejected.empty()) fmt::print("thrown out: {} (each with its reason in {})\n", rejected, arguments.journal);
   if (finished.cells.size() < options.problems.size()) fmt::print("the same command goes on where this one ended\n");
   if (arguments.write_path.empty()) {

@@ -20,8 +20,8 @@ namespace {
 using tuning::Candidate;
 using tuning::CellResult;
 
-// A cell gets an equal part of what is left, within these.
-constexpr double kLeastCellSeconds = 15, kMostCellSeconds = 180;
+// A cell gets an equal part of what is left, within these; the last one may get less.
+constexpr double kFairCellSeconds = 20, kMostCellSeconds = 180, kLeastCellSeconds = 3;
 constexpr std::size_t kLikely = 6;
 constexpr int kBarWidth = 24;
 
@@ -58,6 +58,7 @@ class Sweep {
         journal_(options.journal, context_.device()) {}
 
   int run() {
+    for (const DecodeProblem& problem : options_.problems) context_.search_space(problem);  // throws if it is no problem at all
     catch_interrupts();
     if (!journal_.before().remark.empty()) fmt::print("{}\n", journal_.before().remark);
     journal_.run(context_.device(), context_.tuning_device_line(), options_.suite);
@@ -70,7 +71,7 @@ class Sweep {
       if (journal_.finished(to_string(problem))) continue;
       const double left = seconds_left();
       if (interrupted() || left < kLeastCellSeconds) break;
-      tune(i, std::clamp(left / cells_left(i), kLeastCellSeconds, kMostCellSeconds));
+      tune(i, std::min(left, std::clamp(left / cells_left(i), kFairCellSeconds, kMostCellSeconds)));
     }
     return interrupted() ? kExitInterrupted : 0;
   }

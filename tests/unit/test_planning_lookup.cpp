@@ -169,6 +169,44 @@ TEST(Lookup, MisfitsArePassedOverWithTheReason) {
   EXPECT_EQ(nothing.reason, "no tuning row fits a unknown gpu device; the last, x.tune:4: wg is 128, the device's limit is 64");
 }
 
+TEST(Lookup, RowsThatAreAddedGoFirst) {
+  TuningDb db = db_of("device \"NVIDIA H100 80GB HBM3\"\n" + row("*", 1));
+  const std::string header = "# clsink tuning db 1\n";
+  db.add("y.tune", header + "device \"*\"\n" + row("f16", 2), 1);
+  EXPECT_EQ(mark_of(db, nvidia_gpu(), kProblem), 2);  // though it is for any device
+  db.add("z.tune", header + "device \"*\"\n" + row("f16 d=128", 3), 2);
+  EXPECT_EQ(mark_of(db, nvidia_gpu(), kProblem), 2);  // z's is for other rows
+  EXPECT_EQ(mark_of(db, nvidia_gpu(), "f16 hq=8 hkv=2 d=128 b=4 kv=1000"), 3);
+  EXPECT_EQ(mark_of(db, nvidia_gpu(), "bf16 hq=8 hkv=2 d=64 b=4 kv=1000"), 1);
+}
+
+TEST(Lookup, UntunedRowsAreBuiltInAndForNoDeviceAlone) {
+  TuningDb db = db_of("device \"NVIDIA H100*\"\n" + row("*", 1) + "device \"NVIDIA H100 80GB HBM3\"\n" + row("*", 2) +
+                      "device \"*\"\n" + row("*", 3) + "device \"*\" vendor=nvidia\n" + row("*", 4));
+  db.add("y.tune", "# clsink tuning db 1\ndevice \"*\"\n" + row("*", 5), 1);
+  const TuningDb::Match match = db.find(nvidia_gpu(), parse_problem(kProblem), {}, TuningDb::Rows::kUntuned);
+  ASSERT_NE(match.row, nullptr);
+  EXPECT_EQ(match.row->tuning.workers_per_cu, 4);
+}
+
+TEST(Lookup, EstimatedRowsSaySo) {
+  const std::string estimated = row("*", 1).substr(0, row("*", 1).size() - 1) + " | estimated\n";
+  const TuningDb::Match match = db_of("device \"*\"\n" + estimated).find(nvidia_gpu(), parse_problem(kProblem));
+  EXPECT_NE(match.reason.find("estimated, nobody has timed it"), std::string::npos) << match.reason;
+  EXPECT_EQ(db_of("device \"*\"\n" + row("*", 1)).find(nvidia_gpu(), parse_problem(kProblem)).reason.find("estimated"),
+            std::string::npos);
+}
+
+TEST(Lookup, TheLineOfADevice) {
+  EXPECT_EQ(device_line(amd_gpu()), "device \"" + amd_gpu().name + "\" vendor=amd class=gpu");
+  DeviceFacts quoted = pocl_cpu();
+  quoted.name = "The \"fast\" one";
+  EXPECT_EQ(device_line(quoted), "device \"The *\" vendor=pocl class=cpu");
+  const TuningDb db = db_of(device_line(quoted) + "\n" + row("*", 1));
+  EXPECT_EQ(mark_of(db, quoted, kProblem), 1);
+  EXPECT_EQ(mark_of(db, pocl_cpu(), kProblem), 0);
+}
+
 TEST(Lookup, DroppedVariantsAreLeftOutAndSaid) {
   const std::string wide = "simt schedule=static fusion=none wg=128 tile_kv=16 vec=4 stages=1";
   const TuningDb db = db_of("device \"*\"\n" + row("*", 1, wide) + row("*", 2) + row("*", 3, wide));

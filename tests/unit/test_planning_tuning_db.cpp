@@ -33,7 +33,7 @@ const char* const kProblem = "f16 hq=8 hkv=2 d=64 b=4 kv=1000";
 TEST(TuningDb, RowMeansWhatItSays) {
   const TuningDb db = db_of(
       "device \"*\"\nbf16 d<=128 g=4 b=1 kv=32768 route=0 | cpu schedule=worklist fusion=none wg=1 tile_kv=32 vec=8 stages=1 | "
-      "min_tiles=2 workers_per_cu=7 | 41.2us\n");
+      "min_tiles=2 workers_per_cu=7 | driver=\"5 .1\" version=0.1.0 date=2026-01-02 us=41.2 mad=0.3 gain=1.1\n");
   ASSERT_EQ(db.size(), 1U);
   const TuningRow* row = row_of(db, pocl_cpu(), "bf16 hq=8 hkv=2 d=64 b=1 kv=32768");
   ASSERT_NE(row, nullptr);
@@ -48,6 +48,8 @@ TEST(TuningDb, RowMeansWhatItSays) {
   EXPECT_EQ(row->variant, (DecodeVariant{Engine::kCpu, Schedule::kWorklist, Fusion::kNone, 1, 32, 8, 1}));
   EXPECT_EQ(row->tuning, (LaunchTuning{7, 2}));
   EXPECT_EQ(row->source, "x.tune:3");
+  EXPECT_EQ(row->device.driver, "5 .1");
+  EXPECT_FALSE(row->estimated);
 }
 
 TEST(TuningDb, ClassFieldsAdmit) {
