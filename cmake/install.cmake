@@ -4,7 +4,11 @@ include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 set(CLSINK_PACKAGE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/clsink)
 
-install(TARGETS clsink EXPORT clsinkTargets
+set(CLSINK_LIBRARIES clsink)
+if(CLSINK_BUILD_TUNING)
+  list(APPEND CLSINK_LIBRARIES clsink_tuning)
+endif()
+install(TARGETS ${CLSINK_LIBRARIES} EXPORT clsinkTargets
         ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
         LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
         RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})

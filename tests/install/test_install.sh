@@ -29,6 +29,8 @@ consumer() {
   "$work/$name/decode_from_c"
   "$work/$name/decode_from_cpp"
   "$work/$name/readme_example"
+  # The tuner is not built with a project that clsink is a folder of, unless it asks.
+  [ "$kind" = embedded ] || "$work/$name/tune_from_cpp"
 }
 
 if [ "$kind" = embedded ]; then
