@@ -20,7 +20,7 @@ case "${1:-}" in
 esac
 if [ "$full" = 1 ]; then
   export CLSINK_FULL=1
-  fuzz_seconds=150  # of each of four fuzzers
+  fuzz_seconds=150  # of each of five fuzzers
 fi
 
 jobs=$(nproc)

@@ -126,7 +126,9 @@ class BinaryFolder {
       if (!write_all(file(), blob)) return discarded(temporary);
     }
     const std::string file_name = name + std::string(kSuffix);
-    if (renameat(folder_(), temporary.c_str(), folder_(), file_name.c_str()) != 0) return discarded(temporary);
+    if (renameat(folder_(), temporary.c_str(), folder_(), file_name.c_str()) != 0) {
+      return errno == ENOENT ? "" : discarded(temporary);  // gone: the oldest for another process, in a folder that small
+    }
     return remove_oldest();
   }
 

@@ -25,6 +25,7 @@ std::string cl_error_name(cl_int code) {
                CLSINK_NAME(CL_INVALID_CONTEXT),
                CLSINK_NAME(CL_INVALID_COMMAND_QUEUE),
                CLSINK_NAME(CL_INVALID_MEM_OBJECT),
+               CLSINK_NAME(CL_INVALID_BINARY),
                CLSINK_NAME(CL_INVALID_BUILD_OPTIONS),
                CLSINK_NAME(CL_INVALID_PROGRAM),
                CLSINK_NAME(CL_INVALID_PROGRAM_EXECUTABLE),
