@@ -183,8 +183,7 @@ ContextOptions context_options_of(const clsink_context_options* given) {
   if (c.load_binary != nullptr) {
     options.load_binary = [load = c.load_binary, user_data = c.binary_user_data](const std::string& name) {
       std::vector<std::uint8_t> blob(load(name.c_str(), nullptr, 0, user_data));
-      // What another thread has stored meanwhile under the same name may be longer.
-      if (!blob.empty() && load(name.c_str(), blob.data(), blob.size(), user_data) != blob.size()) blob.clear();
+      if (!blob.empty()) load(name.c_str(), blob.data(), blob.size(), user_data);  // what has changed meanwhile is refused
       return blob;
     };
   }

@@ -112,6 +112,7 @@ TEST(BinaryCache, TheEnvironmentNamesAFolderWhereTheOptionsDoNot) {
   expect_all_built(own);
   EXPECT_EQ(blobs.size(), files_of(environment).size());
   expect_all_built(off);
+  EXPECT_EQ(off.count(LogLevel::kInfo, "binary cache") + off.count(LogLevel::kWarning, ""), 0);
 }
 
 TEST(BinaryCache, BadFilesAreCompiledAndWrittenAnew) {
@@ -243,7 +244,9 @@ TEST(BinaryCache, ADriverWithoutBinariesCostsNoPlan) {
 
 TEST(BinaryCache, TheCallerMayKeepTheBlobs) {
   Blobs blobs;
-  Logged cold(in_memory(blobs)), warm(in_memory(blobs));
+  ContextOptions options = in_memory(blobs);
+  options.store_binary = [&](const std::string& name, const Blob& blob) { EXPECT_TRUE(blobs.emplace(name, blob).second); };
+  Logged cold(options), warm(options);  // each is stored once
   expect_all_built(cold);
   EXPECT_EQ(blobs.size(), programs(cold.context));
   for (const auto& [name, blob] : blobs) {
