@@ -133,7 +133,7 @@ class BinaryFolder {
   }
 
   std::string discarded(const std::string& temporary) const {
-    const std::string why = last_error();
+    std::string why = last_error();
     unlinkat(folder_(), temporary.c_str(), 0);
     return why;
   }
