@@ -22,10 +22,11 @@ write_basic_package_version_file(${PROJECT_BINARY_DIR}/clsinkConfigVersion.cmake
 install(FILES ${PROJECT_BINARY_DIR}/clsinkConfig.cmake ${PROJECT_BINARY_DIR}/clsinkConfigVersion.cmake
         DESTINATION ${CLSINK_PACKAGE_DIR})
 
-# A C program that links the static library needs the C++ runtime named; a shared one brings its own.
+# A program that links the static library needs threads, and a C program the C++ runtime named; a shared one brings its own.
 if(BUILD_SHARED_LIBS)
   set(CLSINK_PC_CFLAGS -DCLSINK_SHARED)
 else()
+  string(APPEND CLSINK_PC_LIBS " -pthread")
   foreach(library ${CMAKE_CXX_IMPLICIT_LINK_LIBRARIES})
     if(library MATCHES "^(stdc\\+\\+|c\\+\\+|m)$")
       string(APPEND CLSINK_PC_LIBS " -l${library}")

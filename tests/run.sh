@@ -20,7 +20,7 @@ case "${1:-}" in
 esac
 if [ "$full" = 1 ]; then
   export CLSINK_FULL=1
-  fuzz_seconds=150  # of each of four fuzzers
+  fuzz_seconds=150  # of each of five fuzzers
 fi
 
 jobs=$(nproc)
@@ -29,6 +29,7 @@ mkdir -p "$logs" build/pocl-cache
 # A cache of this build folder, emptied first: an old binary cannot hide an error.
 export POCL_CACHE_DIR="$PWD/build/pocl-cache"
 rm -rf "${POCL_CACHE_DIR:?}"/*
+unset CLSINK_BINARY_CACHE
 
 passed=0
 failed=0

@@ -18,6 +18,7 @@ pc:OpenCL ocl-icd-opencl-dev
 CL/cl.h opencl-c-headers
 CL/opencl.hpp opencl-clhpp-headers
 fmt/format.h libfmt-dev
+xxhash.h libxxhash-dev
 nlohmann/json.hpp nlohmann-json3-dev
 CLI/CLI.hpp libcli11-dev
 clblast_c.h libclblast-dev

@@ -41,8 +41,8 @@ CLSINK_API const char* clsink_version(void);
 typedef int32_t clsink_status;
 enum {
   CLSINK_OK = 0,
-  CLSINK_INVALID_PROBLEM = 1,    /**< a field of the problem, variant or text is wrong; the message names field and value */
-  CLSINK_INVALID_BUFFER = 2,     /**< a buffer, offset, step value or workspace does not fit the plan */
+  CLSINK_INVALID_PROBLEM = 1, /**< a field of problem, variant, options or text is wrong; the message names field and value */
+  CLSINK_INVALID_BUFFER = 2,  /**< a buffer, offset, step value or workspace does not fit the plan */
   CLSINK_UNSUPPORTED_DEVICE = 3, /**< the device lacks what the problem or the forced variant needs */
   CLSINK_BUILD_FAILED = 4,       /**< a kernel did not compile or start; message: variant, options and build log */
   CLSINK_OUT_OF_MEMORY = 5,      /**< host or device memory */
@@ -127,16 +127,33 @@ enum { CLSINK_LOG_INFO = 0, CLSINK_LOG_WARNING = 1 };
  *  call only. */
 typedef void (*clsink_log_callback)(int32_t level, const char* message, void* user_data);
 
+/** Where the caller keeps compiled programs himself: the blob that was stored under `name` (32 hexadecimal digits), in this
+ *  process or before. Returns its size, 0 if there is none, and copies it to `blob` if `capacity` is large enough; called with
+ *  null and 0 first. It is checked before it is used. Called as the log is. */
+typedef size_t (*clsink_load_binary_callback)(const char* name, void* blob, size_t capacity, void* user_data);
+/** Keeps the blob under `name`; both live for the call only. */
+typedef void (*clsink_store_binary_callback)(const char* name, const void* blob, size_t size, void* user_data);
+
 typedef struct clsink_context_options {
   size_t struct_size;
   clsink_log_callback log; /**< null: no log */
   void* log_user_data;
+  /** Folder where compiled programs are kept from one process to the next, created for the user alone if it is missing; null or
+   *  "": the one that the environment variable CLSINK_BINARY_CACHE names, else none. A folder or file of another user, or that
+   *  others may write to, and a file that is damaged or made for something else are not used: the log is warned and the
+   *  program compiled. */
+  const char* binary_cache_dir;
+  int64_t binary_cache_max_bytes; /**< of all files; the longest unused are removed; 0: no folder at all; default 256 MiB */
+  clsink_load_binary_callback load_binary;   /**< instead of a folder, null: nothing is found */
+  clsink_store_binary_callback store_binary; /**< likewise, null: nothing is kept */
+  void* binary_user_data;
 } clsink_context_options;
 
 CLSINK_API void clsink_context_options_init(clsink_context_options* options, size_t struct_size);
 
 /** Adopts the caller's OpenCL context and one device of it (both are retained). `options` may be null.
- *  Errors: CLSINK_UNSUPPORTED_DEVICE (a device that is not of this OpenCL context included), CLSINK_OPENCL. */
+ *  Errors: CLSINK_UNSUPPORTED_DEVICE (a device that is not of this OpenCL context included), CLSINK_OPENCL,
+ *  CLSINK_INVALID_PROBLEM (an option's value), CLSINK_INVALID_BUFFER (the struct's size, or a null `context`). */
 CLSINK_API clsink_status clsink_context_create(cl_context opencl_context, cl_device_id device,
                                                const clsink_context_options* options, clsink_context** context);
 
@@ -164,7 +181,7 @@ CLSINK_API clsink_status clsink_context_device(const clsink_context* context, cl
 /** CLSINK_OK if the problem can run here, else an error whose clsink_last_error() is the reason. */
 CLSINK_API clsink_status clsink_supports(const clsink_context* context, const clsink_problem* problem);
 
-/** Programs that this context has compiled; does not grow after clsink_prepare. */
+/** Programs that this context has compiled from source, not those from a binary cache; does not grow after clsink_prepare. */
 CLSINK_API clsink_status clsink_programs_built(const clsink_context* context, size_t* count);
 
 /* ---------------------------------------------------------------------------------------------------------- plans */
@@ -220,8 +237,9 @@ CLSINK_API clsink_status clsink_variants(const clsink_context* context, const cl
 /** Compiles all that the plan needs and leaves nothing lazy. A variant with a kernel that the device refuses is dropped,
  *  with a warning to the log, and the plan becomes the next one that fits, so that its info, workspace_bytes included, is
  *  to be read afterwards: match_reason says what was dropped and why. A forced variant is never replaced. No other thread
- *  may use the plan meanwhile. Blocks, and no build can be interrupted: the log is told before and after each. Preparing
- *  again is cheap.
+ *  may use the plan meanwhile. Programs that are missing are built at once, each on a thread of its own; callbacks are
+ *  called on the caller's thread only. Blocks, and no build can be interrupted: the log is told before and after each.
+ *  Preparing again is cheap.
  *  Errors: CLSINK_BUILD_FAILED with variant, options and log, CLSINK_OUT_OF_MEMORY, CLSINK_OPENCL, CLSINK_INVALID_PLAN. */
 CLSINK_API clsink_status clsink_prepare(clsink_context* context, clsink_plan* plan);
 

@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -80,7 +81,21 @@ struct ContextOptions {
   /// throws ends that call.
   std::function<void(LogLevel, const std::string&)> log;
   /// Files of tuning rows, as `clsink tune --write` makes them; see Context::add_tuning. The later ones go first.
-  std::vector<std::string> tuning_files;
+  std::vector<std::string> tuning_files = {};
+
+  /// Compiled programs kept from one process to the next, so that the next does not compile them. Off by default. This
+  /// folder, created for the user alone if it is missing; if empty, the one that the environment variable CLSINK_BINARY_CACHE
+  /// names; if that is empty too, none. A folder or file of another user, or that others may write to, is not used, nor is a
+  /// file that is damaged or made for another driver, device or source: the log is warned and the program compiled.
+  std::string binary_cache_dir = {};
+  /// Of the folder's files together; beyond it the longest unused are removed. 0: no folder, whatever the environment says.
+  std::int64_t binary_cache_max_bytes = std::int64_t{256} << 20;
+
+  /// Instead of a folder, where the caller keeps binaries himself; the environment then counts for nothing. `load_binary`
+  /// returns what `store_binary` was given under this name, in this process or before, or nothing; it is checked as a file is.
+  /// Names are 32 hexadecimal digits. Either may be left out. Called as the log is; what they throw ends prepare.
+  std::function<std::vector<std::uint8_t>(const std::string& name)> load_binary = {};
+  std::function<void(const std::string& name, const std::vector<std::uint8_t>& blob)> store_binary = {};
 };
 
 /// Adopts the caller's OpenCL context and device (both are retained). Any number of threads and queues may use one
@@ -131,8 +146,9 @@ class CLSINK_API Context {
   /// nothing is left lazy, and returns the plan to enqueue and to size the workspace by: `plan` itself, unless the device
   /// refuses a kernel of its variant. Such a variant is dropped, with a warning to the log, and the next one planned;
   /// match_reason says what was dropped and why. A forced variant is never replaced: Error(kBuildFailed) names it.
+  /// Programs that are missing are built at once, each on a thread of its own; the log is called on the caller's thread only.
   /// Blocks, and no build can be interrupted: the log is told before and after each. What the log callback throws ends
-  /// prepare between two builds; it may be called again. Preparing again is cheap.
+  /// prepare when the builds under way are done; it may be called again. Preparing again is cheap.
   DecodePlan prepare(const DecodePlan& plan);
 
   /// Enqueues the step on the caller's queue, in-order or not, and returns at once: no waiting, no read-back, no
@@ -150,7 +166,7 @@ class CLSINK_API Context {
   void enqueue_profiled(cl_command_queue queue, const DecodePlan& plan, const DecodeBuffers& buffers, const DecodeStep& step,
                         std::vector<StageEvent>& stages);
 
-  /// Programs compiled so far by this Context: does not grow after prepare.
+  /// Programs compiled from source so far by this Context, not those from a binary cache: does not grow after prepare.
   std::size_t programs_built() const noexcept;
 
  private:

@@ -12,7 +12,7 @@ namespace clsink {
 
 /// Few codes, because a caller can do few things. clsink.h has the same numbers.
 enum class ErrorCode : std::int32_t {
-  kInvalidProblem = 1,     ///< a field of the problem, variant or text is wrong; the message names field and value
+  kInvalidProblem = 1,     ///< a field of problem, variant, options or text is wrong; the message names field and value
   kInvalidBuffer = 2,      ///< a buffer, offset, step value or workspace does not fit the plan
   kUnsupportedDevice = 3,  ///< the device lacks what the problem or the forced variant needs
   kBuildFailed = 4,        ///< a kernel did not compile or start; the message holds variant, options and build log

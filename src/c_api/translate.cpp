@@ -83,6 +83,14 @@ clsink_step defaults() {
   return step;
 }
 
+template <>
+clsink_context_options defaults() {
+  clsink_context_options options{};
+  options.struct_size = sizeof options;
+  options.binary_cache_max_bytes = ContextOptions{}.binary_cache_max_bytes;
+  return options;
+}
+
 DecodeProblem problem_of(const clsink_problem* given) {
   const clsink_problem c = read_struct(given, "clsink_problem", ErrorCode::kInvalidProblem);
   DecodeProblem problem;
@@ -168,6 +176,21 @@ ContextOptions context_options_of(const clsink_context_options* given) {
   if (c.log != nullptr) {
     options.log = [log = c.log, user_data = c.log_user_data](LogLevel level, const std::string& message) {
       log(static_cast<std::int32_t>(level), message.c_str(), user_data);
+    };
+  }
+  if (c.binary_cache_dir != nullptr) options.binary_cache_dir = c.binary_cache_dir;
+  options.binary_cache_max_bytes = c.binary_cache_max_bytes;
+  if (c.load_binary != nullptr) {
+    options.load_binary = [load = c.load_binary, user_data = c.binary_user_data](const std::string& name) {
+      std::vector<std::uint8_t> blob(load(name.c_str(), nullptr, 0, user_data));
+      if (!blob.empty()) load(name.c_str(), blob.data(), blob.size(), user_data);  // what has changed meanwhile is refused
+      return blob;
+    };
+  }
+  if (c.store_binary != nullptr) {
+    options.store_binary = [store = c.store_binary, user_data = c.binary_user_data](const std::string& name,
+                                                                                    const std::vector<std::uint8_t>& blob) {
+      store(name.c_str(), blob.data(), blob.size(), user_data);
     };
   }
   return options;

@@ -32,6 +32,8 @@ template <>
 clsink_problem defaults();
 template <>
 clsink_step defaults();
+template <>
+clsink_context_options defaults();
 
 /// As much of `ours` as a struct of `size` bytes holds; what only a newer caller knows becomes zero.
 template <typename Struct>

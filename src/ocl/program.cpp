@@ -64,19 +64,54 @@ CompiledKernel::CompiledKernel(const cl::Context& context, const cl::Device& dev
   } catch (const cl::Error& error) {
     throw_cl_error(error.err(), error.what());
   }
-  // The C call: the binding's build() throws away which of several errors it was.
+  build(device, source, options);
+}
+
+CompiledKernel::CompiledKernel(const cl::Context& context, const cl::Device& device, const Blob& binary,
+                               const std::string& name, const std::string& options)
+    : name_(name) {
+  try {
+    program_ = cl::Program(context, {device}, {binary});
+  } catch (const cl::Error& error) {
+    throw_cl_error(error.err(), error.what());
+  }
+  build(device, "", options);
+}
+
+// The C call: the binding's build() throws away which of several errors it was.
+void CompiledKernel::build(const cl::Device& device, std::string_view source, const std::string& options) {
   const cl_device_id id = device();
   const auto refuse = [&](const char* what, cl_int code) {
-    if (code == CL_OUT_OF_HOST_MEMORY) throw_cl_error(code, fmt::format("the build of kernel '{}'", name));
-    throw Error(ErrorCode::kBuildFailed, fmt::format("kernel '{}' {} ({})\noptions: {}\n{}", name, what, cl_error_name(code),
+    if (code == CL_OUT_OF_HOST_MEMORY) throw_cl_error(code, fmt::format("the build of kernel '{}'", name_));
+    throw Error(ErrorCode::kBuildFailed, fmt::format("kernel '{}' {} ({})\noptions: {}\n{}", name_, what, cl_error_name(code),
                                                      options, with_file_places(build_log(program_, device), source)));
   };
   const cl_int code = clBuildProgram(program_(), 1, &id, options.c_str(), nullptr, nullptr);
   if (code != CL_SUCCESS) refuse("did not build", code);
   try {
-    kernel_ = cl::Kernel(program_, name.c_str());
+    kernel_ = cl::Kernel(program_, name_.c_str());
   } catch (const cl::Error& error) {
     refuse("is missing after the build", error.err());
+  }
+}
+
+Blob CompiledKernel::binary(const cl::Device& device) const {
+  try {
+    // One binary for each device of the context, of which one was built for: the others are not asked for.
+    const std::vector<cl::Device> devices = program_.getInfo<CL_PROGRAM_DEVICES>();
+    const std::vector<std::size_t> sizes = program_.getInfo<CL_PROGRAM_BINARY_SIZES>();
+    const auto at = static_cast<std::size_t>(std::find(devices.begin(), devices.end(), device) - devices.begin());
+    if (at >= sizes.size() || sizes[at] == 0) {
+      throw Error(ErrorCode::kOpenCl, fmt::format("the program of kernel '{}' has no binary", name_));
+    }
+    Blob binary(sizes[at]);
+    std::vector<unsigned char*> all(sizes.size(), nullptr);
+    all[at] = binary.data();
+    check_cl(clGetProgramInfo(program_(), CL_PROGRAM_BINARIES, all.size() * sizeof(all[0]), all.data(), nullptr),
+             "clGetProgramInfo(CL_PROGRAM_BINARIES)");
+    return binary;
+  } catch (const cl::Error& error) {
+    throw_cl_error(error.err(), error.what());
   }
 }
 

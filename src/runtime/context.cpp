@@ -55,6 +55,23 @@ std::string read_file(const std::string& path) {
   return text.str();
 }
 
+BinaryStorage storage_of(const ContextOptions& options, const std::function<void(LogLevel, const std::string&)>& log) {
+  const std::int64_t max_bytes = options.binary_cache_max_bytes;
+  std::string folder = options.binary_cache_dir;
+  if (max_bytes < 0) {
+    throw Error(ErrorCode::kInvalidProblem, fmt::format("binary_cache_max_bytes is {}, must be 0 or more", max_bytes));
+  }
+  if (options.load_binary || options.store_binary) {
+    if (folder.empty()) return {options.load_binary, options.store_binary};
+    throw Error(ErrorCode::kInvalidProblem,
+                fmt::format("binary_cache_dir is '{}', must be empty beside load_binary and store_binary", folder));
+  }
+  if (folder.empty()) folder = binary_folder_of_environment();
+  if (folder.empty() || max_bytes == 0) return {};
+  log(LogLevel::kInfo, fmt::format("binary cache: folder '{}', at most {} bytes", folder, max_bytes));
+  return open_binary_folder(folder, max_bytes, [log](const std::string& message) { log(LogLevel::kWarning, message); });
+}
+
 }  // namespace
 
 class Context::Impl {
@@ -64,7 +81,11 @@ class Context::Impl {
         device_(adopt_device(context_, device)),
         facts_(query_device(device_)),
         options_(std::move(options)),
-        programs_(context_, device_, [this](const std::string& message) { log(LogLevel::kInfo, message); }) {
+        programs_(
+            context_, device_,
+            storage_of(options_, [this](LogLevel level, const std::string& message) { log(level, message); }),
+            [this](const std::string& message) { log(LogLevel::kInfo, message); },
+            [this](const std::string& message) { log(LogLevel::kWarning, message); }) {
     log(LogLevel::kInfo, fmt::format("{} ({}), driver {}", facts_.name, facts_.platform, facts_.driver));
     for (const std::string& path : options_.tuning_files) add_tuning(path, read_file(path));
   }
@@ -134,7 +155,7 @@ class Context::Impl {
   }
 
   const DeviceFacts& facts() const { return facts_; }
-  std::size_t programs_built() const { return programs_.size(); }
+  std::size_t programs_built() const { return programs_.built(); }
 
  private:
   void check_owner(const DecodePlan& plan) const {
@@ -144,17 +165,33 @@ class Context::Impl {
 
   void compile(const DecodePlan& plan) {
     if (find(plan)) return;
-    const std::size_t before = programs_.size();
+    const std::size_t built = programs_.built(), loaded = programs_.loaded();
     const auto begin = std::chrono::steady_clock::now();
-    const auto program = std::make_shared<DecodeProgram>(plan, facts_, programs_);
-    program->warm_up(context_, device_);
+    const auto program = start(plan);
+    programs_.store(program->kernels());
     {
       const std::unique_lock<std::shared_mutex> lock(mutex_);
       prepared_.emplace(to_string(plan), program);
     }
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
-    log(LogLevel::kInfo, fmt::format("prepared: {} ({} programs built, {:.2f} s with the first launches)", to_string(plan),
-                                     programs_.size() - before, seconds.count()));
+    log(LogLevel::kInfo, fmt::format("prepared: {} ({} programs built, {} loaded, {:.2f} s with the first launches)",
+                                     to_string(plan), programs_.built() - built, programs_.loaded() - loaded, seconds.count()));
+  }
+
+  // Built and launched once. A binary that the driver takes but does not run must not cost the plan its variant.
+  std::shared_ptr<const DecodeProgram> start(const DecodePlan& plan) {
+    auto program = std::make_shared<DecodeProgram>(plan, facts_, programs_);
+    try {
+      program->warm_up(context_, device_);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::kBuildFailed || !programs_.forget_loaded(program->kernels())) throw;
+      log(LogLevel::kWarning,
+          fmt::format("binary cache: the binaries of '{}' do not run, they are built from their sources: {}",
+                      to_string(plan.variant), error.what()));
+      program = std::make_shared<DecodeProgram>(plan, facts_, programs_);
+      program->warm_up(context_, device_);
+    }
+    return program;
   }
 
   // The next plan for the problem; if there is none, the error of the last build with all that were dropped.

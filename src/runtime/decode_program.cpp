@@ -62,9 +62,17 @@ class EventChain {
 }  // namespace
 
 DecodeProgram::DecodeProgram(DecodePlan plan, const DeviceFacts& facts, ProgramCache& cache) : plan_(std::move(plan)) {
-  for (const ProgramSpec& spec : program_specs(plan_, facts)) {
-    stages_.push_back({spec.kernel, static_cast<std::size_t>(spec.wg), spec.sub_group_size, cache.get(spec)});
+  const std::vector<ProgramSpec> specs = program_specs(plan_, facts);
+  const ProgramCache::Kernels kernels = cache.get(specs);
+  for (std::size_t i = 0; i < specs.size(); ++i) {
+    stages_.push_back({specs[i].kernel, static_cast<std::size_t>(specs[i].wg), specs[i].sub_group_size, kernels[i]});
   }
+}
+
+ProgramCache::Kernels DecodeProgram::kernels() const {
+  ProgramCache::Kernels kernels;
+  for (const Stage& stage : stages_) kernels.push_back(stage.compiled);
+  return kernels;
 }
 
 void DecodeProgram::warm_up(const cl::Context& context, const cl::Device& device) const {

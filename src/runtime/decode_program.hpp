@@ -18,6 +18,7 @@ class DecodeProgram {
   DecodeProgram(DecodePlan plan, const DeviceFacts& facts, ProgramCache& cache);
 
   const DecodePlan& plan() const { return plan_; }
+  ProgramCache::Kernels kernels() const;
 
   /// Launches every kernel at max_batch with no sequence in the step, and waits: compilers that work at the first
   /// launch do so now. Throws Error(kBuildFailed) if the device does not run a kernel that it has built, or gives it sub-groups

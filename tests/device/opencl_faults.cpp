@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <mutex>
+#include <set>
 
 namespace {
 
@@ -14,6 +15,7 @@ const OpenClFaults* faults = nullptr;
 
 std::mutex mutex;
 std::map<cl_event, int> references;
+std::set<cl_program> from_binary;  // released ones too: a program made of source at the same place leaves again
 
 void count_reference(cl_event event, int change) {
   const std::lock_guard<std::mutex> lock(mutex);
@@ -21,6 +23,21 @@ void count_reference(cl_event event, int change) {
   if (entry == references.end()) return;  // no launch's
   entry->second += change;
   if (entry->second == 0) references.erase(entry);
+}
+
+cl_program remember(cl_program program, bool binary) {
+  const std::lock_guard<std::mutex> lock(mutex);
+  if (binary) {
+    from_binary.insert(program);
+  } else {
+    from_binary.erase(program);
+  }
+  return program;
+}
+
+bool is_from_binary(cl_program program) {
+  const std::lock_guard<std::mutex> lock(mutex);
+  return from_binary.count(program) != 0;
 }
 
 template <typename Function>
@@ -35,6 +52,12 @@ namespace clsink::harness {
 WithFaults::WithFaults(OpenClFaults f) : faults_(std::move(f)) { faults = &faults_; }
 WithFaults::~WithFaults() { faults = nullptr; }
 
+bool is_from_binary(cl_kernel kernel) {
+  cl_program program = nullptr;
+  clGetKernelInfo(kernel, CL_KERNEL_PROGRAM, sizeof(program), &program, nullptr);
+  return ::is_from_binary(program);
+}
+
 int live_events() {
   const std::lock_guard<std::mutex> lock(mutex);
   return static_cast<int>(references.size());
@@ -44,9 +67,36 @@ int live_events() {
 
 extern "C" {
 
+cl_program clCreateProgramWithSource(cl_context context, cl_uint count, const char** texts, const size_t* sizes, cl_int* code) {
+  return remember(installed("clCreateProgramWithSource", clCreateProgramWithSource)(context, count, texts, sizes, code), false);
+}
+
+cl_program clCreateProgramWithBinary(cl_context context, cl_uint count, const cl_device_id* devices, const size_t* sizes,
+                                     const unsigned char** binaries, cl_int* status, cl_int* code) {
+  const cl_int fault = faults != nullptr && faults->create_from_binary ? faults->create_from_binary() : CL_SUCCESS;
+  if (fault != CL_SUCCESS) {
+    if (code != nullptr) *code = fault;
+    return nullptr;
+  }
+  const auto create = installed("clCreateProgramWithBinary", clCreateProgramWithBinary);
+  return remember(create(context, count, devices, sizes, binaries, status, code), true);
+}
+
+cl_int clGetProgramInfo(cl_program program, cl_program_info question, size_t size, void* answer, size_t* size_needed) {
+  const bool binaries = question == CL_PROGRAM_BINARIES || question == CL_PROGRAM_BINARY_SIZES;
+  const cl_int fault = faults != nullptr && binaries && faults->get_binary ? faults->get_binary() : CL_SUCCESS;
+  if (fault != CL_SUCCESS) return fault;
+  return installed("clGetProgramInfo", clGetProgramInfo)(program, question, size, answer, size_needed);
+}
+
 cl_int clBuildProgram(cl_program program, cl_uint num_devices, const cl_device_id* devices, const char* options,
                       void (*notify)(cl_program, void*), void* user_data) {
-  const cl_int fault = faults != nullptr && faults->build ? faults->build(options) : CL_SUCCESS;
+  cl_int fault = CL_SUCCESS;
+  if (faults != nullptr && is_from_binary(program)) {
+    if (faults->build_binary) fault = faults->build_binary();
+  } else if (faults != nullptr && faults->build) {
+    fault = faults->build(options);
+  }
   if (fault != CL_SUCCESS) return fault;
   return installed("clBuildProgram", clBuildProgram)(program, num_devices, devices, options, notify, user_data);
 }

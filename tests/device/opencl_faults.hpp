@@ -16,7 +16,9 @@ namespace clsink::harness {
 
 /// What goes wrong; a function that is not there never does, one that returns CL_SUCCESS lets the call through.
 struct OpenClFaults {
-  std::function<cl_int(const std::string& options)> build;
+  std::function<cl_int(const std::string& options)> build;   ///< from source; also on threads of the library's own
+  std::function<cl_int()> create_from_binary, build_binary;  ///< likewise
+  std::function<cl_int()> get_binary;
   std::function<cl_int(cl_kernel kernel, std::size_t work_items)> launch;
   std::function<cl_int(std::size_t bytes)> allocate;  ///< buffers
   cl_int build_log = CL_SUCCESS;                      ///< what asking for it returns
@@ -44,6 +46,9 @@ class WithFaults {
  private:
   OpenClFaults faults_;
 };
+
+/// Whether the kernel's program was created from a binary.
+bool is_from_binary(cl_kernel kernel);
 
 /// Events that launches gave out and nobody has released.
 int live_events();

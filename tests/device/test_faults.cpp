@@ -10,6 +10,7 @@
 
 #include "environment.hpp"
 #include "error_setup.hpp"
+#include "logged.hpp"
 #include "model/problem.hpp"
 #include "model/program_spec.hpp"
 #include "opencl_faults.hpp"
@@ -30,20 +31,6 @@ std::string decode_options(const DecodePlan& plan, const DeviceFacts& facts) {
 bool is_decode(const std::string& options) { return options.find("-DVEC=0") == std::string::npos; }
 
 std::string name_of(cl_kernel kernel) { return cl::Kernel(kernel, true).getInfo<CL_KERNEL_FUNCTION_NAME>(); }
-
-// A fresh context, so that nothing is built yet, and what it logs.
-struct Logged {
-  std::vector<std::pair<LogLevel, std::string>> lines;
-  Context context{test_device().context(), test_device().device(), {[this](LogLevel level, const std::string& line) {
-                    lines.emplace_back(level, line);
-                  }}};
-
-  int count(LogLevel level, const std::string& words) const {
-    return static_cast<int>(std::count_if(lines.begin(), lines.end(), [&](const auto& line) {
-      return line.first == level && line.second.find(words) != std::string::npos;
-    }));
-  }
-};
 
 testing::AssertionResult runs(Context& context, const std::string& text = kCase) {
   Fixture fixture(parse_case(text), context);

@@ -77,9 +77,9 @@ void set_device(Input& in) {
   d.max_work_group_size = pick<std::size_t>(in, {1024, 256, 64, 1, 0, 4096, ~std::size_t{0}});
   d.local_mem_bytes = pick<cl_ulong>(in, {48 << 10, 16 << 10, 1 << 10, 0, ~cl_ulong{0}});
   d.in_order = in.ConsumeBool();
-  const int refusals = in.ConsumeBool() ? in.ConsumeIntegral<std::uint16_t>() : 0;  // one bit a build
-  d.build = [refusals, builds = 0]() mutable {
-    return (refusals >> (builds++ % 16) & 1) != 0 ? CL_BUILD_PROGRAM_FAILURE : CL_SUCCESS;
+  const int refusals = in.ConsumeBool() ? in.ConsumeIntegral<std::uint16_t>() : 0;  // one bit a program
+  d.build = [refusals](const std::string& options) {
+    return (refusals >> (std::hash<std::string>()(options) % 16) & 1) != 0 ? CL_BUILD_PROGRAM_FAILURE : CL_SUCCESS;
   };
   int launches = pick(in, {1 << 30, 1 << 30, 3, 5, 8});
   const cl_int fault = pick(in, {CL_OUT_OF_RESOURCES, CL_OUT_OF_HOST_MEMORY, CL_INVALID_WORK_GROUP_SIZE});

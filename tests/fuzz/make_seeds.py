@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes the first inputs of the fuzzers, from the repository's own files.
 
-    make_seeds.py ROOT FOLDER       FOLDER/text, tuning, trace, c_api
+    make_seeds.py ROOT FOLDER       FOLDER/text, tuning, trace, c_api, binary_cache
 """
 import json
 import pathlib
 import random
 import re
+import struct
 import sys
 
 
@@ -50,11 +51,19 @@ def trace(root):
     yield json.dumps(description).encode() + b"\0"
 
 
+def binary_cache():
+    """Blobs of the fuzzer's key and of another, and of other lengths than they say; the fuzzer mends the checksum."""
+    for version, key in ((1, b"a key"), (1, b"another"), (1, b""), (2, b"a key")):
+        for said, binary in ((0, b""), (6, b"binary"), (300, bytes(300)), (1 << 63, b"binary"), (7, b"binary")):
+            yield b"clsinkpb" + struct.pack("<IIQ", version, len(key), said) + key + binary + bytes(16)
+
+
 def main():
     root, folder = map(pathlib.Path, sys.argv[1:])
     numbers = random.Random(1)  # the C API's inputs are choices, not texts
     seeds = {"text": texts(root), "tuning": tuning(root), "trace": trace(root),
-             "c_api": (numbers.randbytes(length) for length in [200] * 50 + [600] * 50)}
+             "c_api": (numbers.randbytes(length) for length in [200] * 50 + [600] * 50),
+             "binary_cache": binary_cache()}
     for name, inputs in seeds.items():
         target = folder / name
         target.mkdir(parents=True, exist_ok=True)

@@ -28,13 +28,13 @@ fuzz() {
   mkdir -p "$build/corpus/$name"
   if "$build/tests/fuzz/fuzz_$name" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -max_len=8192 \
     -artifact_prefix="$build/crashes/$name-" -print_final_stats=1 "$build/corpus/$name" "$build/seeds/$name" >"$log" 2>&1; then
-    printf '%-7s ok, %s runs\n' "$name" "$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")"
+    printf '%-12s ok, %s runs\n' "$name" "$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")"
   else
-    printf '%-7s FAILED\n' "$name"
+    printf '%-12s FAILED\n' "$name"
     tail -n 60 "$log"
     return 1
   fi
 }
 export -f fuzz
 export build seconds
-printf '%s\n' text tuning trace c_api | xargs -P "$(nproc)" -I{} bash -c 'fuzz {}'
+printf '%s\n' text tuning trace c_api binary_cache | xargs -P "$(nproc)" -I{} bash -c 'fuzz {}'

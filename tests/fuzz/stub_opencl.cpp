@@ -144,8 +144,8 @@ cl_int clGetProgramBuildInfo(cl_program, cl_device_id, cl_program_build_info, si
 cl_program clCreateProgramWithSource(cl_context, cl_uint, const char**, const size_t*, cl_int* code) {
   return created<cl_program>(programs[0], code);
 }
-cl_int clBuildProgram(cl_program, cl_uint, const cl_device_id*, const char*, void (*)(cl_program, void*), void*) {
-  return stub_device().build();
+cl_int clBuildProgram(cl_program, cl_uint, const cl_device_id*, const char* options, void (*)(cl_program, void*), void*) {
+  return stub_device().build(options);
 }
 cl_kernel clCreateKernel(cl_program, const char*, cl_int* code) { return created<cl_kernel>(kernels[0], code); }
 cl_command_queue clCreateCommandQueue(cl_context, cl_device_id, cl_command_queue_properties, cl_int* code) {

@@ -26,7 +26,8 @@ struct StubDevice {
   std::size_t max_work_group_size = 256;
   cl_ulong local_mem_bytes = 32 << 10;
   bool in_order = true;
-  std::function<cl_int()> build;   ///< what clBuildProgram returns
+  /// What clBuildProgram returns, from several threads at once, so by the options and not by turns.
+  std::function<cl_int(const std::string& options)> build;
   std::function<cl_int()> launch;  ///< what clEnqueueNDRangeKernel returns
 };
 

@@ -21,6 +21,7 @@ mkdir -p "$work"
 export POCL_CACHE_DIR=$work/pocl-cache MESA_SHADER_CACHE_DIR=$work/mesa-cache
 rm -rf "$POCL_CACHE_DIR" "$MESA_SHADER_CACHE_DIR"
 mkdir -p "$POCL_CACHE_DIR"
+unset CLSINK_BINARY_CACHE
 
 passed=0
 failed=0

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs the clsink program: test_tool.py CLSINK SOURCE_DIR devices|plan|verify|bench|errors."""
 import json
+import os
 import pathlib
 import re
 import signal
@@ -55,6 +56,13 @@ def test_plan():
     forced = json.loads(run("plan", PROBLEM, "--variant", variant, "--json"))
     check(forced["variant"] == variant and forced["match"] == "forced", forced)
     check(plan["variant"] in run("plan", PROBLEM + " route=mean"), "variant is not printed")
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["CLSINK_BINARY_CACHE"] = folder
+        cold, warm = (json.loads(run("plan", PROBLEM + " route=mean", "--prepare", "--json")) for _ in range(2))
+        del os.environ["CLSINK_BINARY_CACHE"]
+    check(cold["prepare"]["programs_built"] == len(cold["launches"]) and cold["prepare"]["seconds"] > 0, cold)
+    check(warm["prepare"]["programs_built"] == 0, "a program is compiled that the cache holds", warm)
+    check("prepare" not in plan and "prepare" in run("plan", PROBLEM, "--prepare"), "prepare is not printed")
 
 
 def test_verify():
