@@ -46,7 +46,8 @@ TEST(Lifetime, SubGroupsOfAnotherSizeAreRefused) {
   for (const std::int32_t size : {8, 16}) {
     DeviceFacts facts = test_context().device();
     facts.sub_group_size = size;
-    ProgramCache cache(device.context, device.device, [](const std::string&) {});
+    ProgramCache cache(
+        device.context, device.device, {}, [](const std::string&) {}, [](const std::string&) {});
     const DecodeProgram program(plan, facts, cache);
     try {
       program.warm_up(device.context, device.device);
