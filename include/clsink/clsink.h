@@ -181,6 +181,11 @@ CLSINK_API clsink_status clsink_context_device(const clsink_context* context, cl
 /** CLSINK_OK if the problem can run here, else an error whose clsink_last_error() is the reason. */
 CLSINK_API clsink_status clsink_supports(const clsink_context* context, const clsink_problem* problem);
 
+/** Adds tuning rows, before all that were there: the text of a file that `clsink tune --write` made. `name` stands for it in
+ *  messages. All rows or none: CLSINK_INVALID_PROBLEM, and clsink_last_error() names the first bad line. Plans that exist
+ *  stay as they are. */
+CLSINK_API clsink_status clsink_context_add_tuning(clsink_context* context, const char* name, const char* text);
+
 /** Programs that this context has compiled from source, not those from a binary cache; does not grow after clsink_prepare. */
 CLSINK_API clsink_status clsink_programs_built(const clsink_context* context, size_t* count);
 

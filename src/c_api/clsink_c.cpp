@@ -141,6 +141,14 @@ clsink_status clsink_supports(const clsink_context* context, const clsink_proble
   });
 }
 
+clsink_status clsink_context_add_tuning(clsink_context* context, const char* name, const char* text) {
+  return guarded([&] {
+    clsink::Context& ours = required(context, "context", ErrorCode::kInvalidPlan).context;
+    const char* file = &required(name, "name", ErrorCode::kInvalidProblem);
+    ours.add_tuning(file, &required(text, "text", ErrorCode::kInvalidProblem));
+  });
+}
+
 clsink_status clsink_programs_built(const clsink_context* context, size_t* count) {
   return guarded([&] {
     const clsink::Context& ours = required(context, "context", ErrorCode::kInvalidPlan).context;

@@ -95,11 +95,15 @@ class Context::Impl {
   }
 
   void add_tuning(const std::string& name, const std::string& text) {
-    const std::unique_lock<std::shared_mutex> lock(mutex_);
-    auto tuning = std::make_shared<TuningDb>(*tuning_);
-    tuning->add(name, text, ++tuning_layers_);
-    log(LogLevel::kInfo, fmt::format("{} tuning rows of {}", tuning->size() - tuning_->size(), name));
-    tuning_ = std::move(tuning);
+    std::size_t rows = 0;
+    {
+      const std::unique_lock<std::shared_mutex> lock(mutex_);
+      auto tuning = std::make_shared<TuningDb>(*tuning_);
+      tuning->add(name, text, ++tuning_layers_);
+      rows = tuning->size() - tuning_->size();
+      tuning_ = std::move(tuning);
+    }
+    log(LogLevel::kInfo, fmt::format("{} tuning rows of {}", rows, name));
   }
 
   std::shared_ptr<const TuningDb> tuning() const {

@@ -152,6 +152,14 @@ TEST(CApi, PlansTextsAndFacts) {
   ASSERT_EQ(clsink_plan_get_info(reread.get(), &reread_info), CLSINK_OK);
   EXPECT_STREQ(reread_info.text, info.text);
 
+  const std::string rows =
+      "# clsink tuning db 1\ndevice \"*\"\n* | " + to_string(expected.variant) + " | workers_per_cu=3 min_tiles=2\n";
+  ASSERT_EQ(clsink_context_add_tuning(context.get(), "mine", rows.c_str()), CLSINK_OK) << clsink_last_error();
+  const PlanHandle by_row = make_plan(context.get(), kProblem);
+  ASSERT_EQ(clsink_plan_get_info(by_row.get(), &reread_info), CLSINK_OK);
+  EXPECT_NE(std::string(reread_info.text).find("workers_per_cu=3 min_tiles=2"), std::string::npos) << reread_info.text;
+  EXPECT_EQ(std::string(reread_info.match_reason).rfind("generic row mine:3", 0), 0U) << reread_info.match_reason;
+
   clsink_device_facts facts;
   clsink_device_facts_init(&facts, sizeof facts);
   ASSERT_EQ(clsink_context_device(context.get(), &facts), CLSINK_OK);
@@ -280,6 +288,10 @@ TEST(CApi, NullPointers) {
       {clsink_plan_create(nullptr, &problem, nullptr, &plan), CLSINK_INVALID_PLAN},
       {clsink_plan_create(context, nullptr, nullptr, &plan), CLSINK_INVALID_PROBLEM},
       {clsink_plan_create(context, &problem, nullptr, nullptr), CLSINK_INVALID_BUFFER},
+      {clsink_context_add_tuning(nullptr, "x", ""), CLSINK_INVALID_PLAN},
+      {clsink_context_add_tuning(context, nullptr, ""), CLSINK_INVALID_PROBLEM},
+      {clsink_context_add_tuning(context, "x", nullptr), CLSINK_INVALID_PROBLEM},
+      {clsink_context_add_tuning(context, "x", "no rows\n"), CLSINK_INVALID_PROBLEM},
       {clsink_plan_from_text(nullptr, "", &plan), CLSINK_INVALID_PLAN},
       {clsink_plan_from_text(context, nullptr, &plan), CLSINK_INVALID_PROBLEM},
       {clsink_plan_from_text(context, info.text, nullptr), CLSINK_INVALID_PROBLEM},
