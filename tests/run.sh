@@ -91,11 +91,12 @@ only_pocl() {
 }
 sanitize() {
   cmake --preset sanitize "${launcher[@]}" &&
-    cmake --build build-sanitize -j "$jobs" --target clsink_unit_tests device_errors device_c_api device_faults &&
+    cmake --build build-sanitize -j "$jobs" --target clsink_unit_tests device_errors device_c_api device_faults \
+      device_binary_cache &&
     only_pocl ctest --preset sanitize -j "$jobs" --no-tests=error
 }
 threads() {
-  cmake --preset tsan "${launcher[@]}" && cmake --build build-tsan -j "$jobs" --target device_threads &&
+  cmake --preset tsan "${launcher[@]}" && cmake --build build-tsan -j "$jobs" --target device_threads device_binary_cache &&
     only_pocl ctest --preset tsan --no-tests=error
 }
 fuzz() { bash tests/fuzz/run.sh --seconds "$fuzz_seconds"; }
