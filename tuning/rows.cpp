@@ -107,7 +107,7 @@ std::string why_kept(const std::string& old_row, const Winner& winner) {
 
 std::string joined(const std::vector<std::string>& lines) {
   std::string text;
-  for (const std::string& line : lines) text += line + "\n";
+  for (const std::string& line : lines) text.append(line).append("\n");
   return text;
 }
 
@@ -142,7 +142,7 @@ Merged merge_rows(const std::string& file_name, const std::string& text, const s
     }
     const std::string reason = why_kept(*old_row, winner);
     if (reason.empty()) *old_row = row;
-    merged.notes.push_back(name + (reason.empty() ? ": replaced" : ": kept, " + reason));
+    merged.notes.push_back(reason.empty() ? name + ": replaced" : fmt::format("{}: kept, {}", name, reason));
   }
   std::sort(file.rows.begin(), file.rows.end(),
             [](const std::string& a, const std::string& b) { return std::tuple(sort_key(a), a) < std::tuple(sort_key(b), b); });

@@ -178,12 +178,12 @@ std::vector<float> BenchData::q_row(int sequence, int q_head, bool routed) const
 }
 
 cl::Buffer BenchData::make_q(const OpenClDevice& opencl, const std::vector<bool>& routed) const {
-  const int element_bytes = size_of(problem_.q_dtype);
+  const int element_bytes = size_of(problem_.q_dtype), group_size = std::max(problem_.group_size(), 1);
   std::vector<std::byte> rows(static_cast<std::size_t>(extent(problem_.q_strides, problem_) * element_bytes));
   for (int sequence = 0; sequence < problem_.max_batch; ++sequence) {
     for (int head = 0; head < problem_.num_q_heads; ++head) {
-      const int group = sequence * problem_.num_kv_heads + head / problem_.group_size();
-      const std::vector<float> row = q_row(sequence, head, routed[static_cast<std::size_t>(group)]);
+      const std::size_t first_group = static_cast<std::size_t>(sequence) * problem_.num_kv_heads;
+      const std::vector<float> row = q_row(sequence, head, routed[first_group + head / group_size]);
       const std::int64_t element = sequence * problem_.q_strides.sequence + head * problem_.q_strides.head;
       store_row(problem_.q_dtype, row.data(), row.size(), rows.data() + element * element_bytes);
     }
@@ -204,7 +204,8 @@ DecodeBuffers BenchData::buffers() {
 // Appends the group's rows.
 void BenchData::read_group(const cl::CommandQueue& queue, std::int32_t sequence, std::int32_t kv_head,
                            std::vector<float>& rows) const {
-  const int group_size = problem_.group_size(), element_bytes = size_of(problem_.out_dtype);
+  const int group_size = problem_.group_size();
+  const std::int64_t element_bytes = size_of(problem_.out_dtype);
   std::vector<std::byte> raw(static_cast<std::size_t>(problem_.head_dim * element_bytes));
   for (int j = 0; j < group_size; ++j) {
     const std::int64_t element =
