@@ -6,10 +6,18 @@
 
 namespace clsink {
 
+namespace {
+
+std::string in_small_letters(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return text;
+}
+
+}  // namespace
+
 DeviceFamily device_family(const DeviceFacts& facts) {
   // The platform decides before the vendor: it names the compiler, and PoCL reports the CPU's maker as vendor.
-  std::string text = facts.platform + "|" + facts.vendor;
-  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  const std::string text = in_small_letters(facts.platform + "|" + facts.vendor);
   const struct {
     const char* part;
     const char* vendor;
@@ -24,5 +32,7 @@ DeviceFamily device_family(const DeviceFacts& facts) {
   }
   return family;
 }
+
+bool builds_at_once(const DeviceFacts& facts) { return in_small_letters(facts.platform).find("oclgrind") == std::string::npos; }
 
 }  // namespace clsink

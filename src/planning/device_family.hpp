@@ -15,4 +15,7 @@ struct DeviceFamily {
 
 DeviceFamily device_family(const DeviceFacts& facts);
 
+/// Whether several threads may build programs, as OpenCL promises: oclgrind 21.10 crashes.
+bool builds_at_once(const DeviceFacts& facts);
+
 }  // namespace clsink

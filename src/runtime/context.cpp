@@ -15,6 +15,7 @@
 #include "model/variant.hpp"
 #include "ocl/device_query.hpp"
 #include "ocl/ocl_error.hpp"
+#include "planning/device_family.hpp"
 #include "planning/fits.hpp"
 #include "planning/planner.hpp"
 #include "runtime/buffers.hpp"
@@ -82,7 +83,7 @@ class Context::Impl {
         facts_(query_device(device_)),
         options_(std::move(options)),
         programs_(
-            context_, device_,
+            context_, device_, builds_at_once(facts_),
             storage_of(options_, [this](LogLevel level, const std::string& message) { log(level, message); }),
             [this](const std::string& message) { log(LogLevel::kInfo, message); },
             [this](const std::string& message) { log(LogLevel::kWarning, message); }) {

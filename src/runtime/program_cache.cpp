@@ -27,10 +27,10 @@ struct Result {
   double seconds = 0;
 };
 
-// Runs work(0) ... work(count - 1) at once, the first on this thread when its result is asked for. Where the system has no
-// more threads, the others too.
+// Runs work(0) ... work(count - 1): at once, or each on this thread when its result is asked for, as the first one is anyway,
+// and the others where the system has no more threads.
 template <typename Work>
-std::vector<std::future<Result>> build_at_once(std::size_t count, const Work& work) {
+std::vector<std::future<Result>> build_all(std::size_t count, bool at_once, const Work& work) {
   const auto timed = [&work](std::size_t i) {
     const auto begin = std::chrono::steady_clock::now();
     Result result;
@@ -45,7 +45,7 @@ std::vector<std::future<Result>> build_at_once(std::size_t count, const Work& wo
   std::vector<std::future<Result>> results;
   results.reserve(count);
   for (std::size_t i = 0; i < count; ++i) {
-    const auto where = i == 0 ? std::launch::deferred : std::launch::async | std::launch::deferred;
+    const auto where = i == 0 || !at_once ? std::launch::deferred : std::launch::async | std::launch::deferred;
     results.push_back(std::async(where, timed, i));
   }
   return results;
@@ -106,7 +106,7 @@ std::vector<ProgramCache::Task*> ProgramCache::load(std::vector<Task>& tasks) {
   const auto load = [&](std::size_t i) {
     return std::make_shared<CompiledKernel>(context_, device_, blobs[i], found[i]->name, found[i]->options);
   };
-  auto results = build_at_once(found.size(), load);
+  auto results = build_all(found.size(), builds_at_once_, load);
   for (std::size_t i = 0; i < found.size(); ++i) {
     const Result result = results[i].get();
     if (result.failure) {
@@ -127,7 +127,7 @@ void ProgramCache::compile(const std::vector<Task*>& tasks) {
   const auto build = [&](std::size_t i) {
     return std::make_shared<CompiledKernel>(context_, device_, tasks[i]->source, tasks[i]->name, tasks[i]->options);
   };
-  auto results = build_at_once(tasks.size(), build);
+  auto results = build_all(tasks.size(), builds_at_once_, build);
   for (std::size_t i = 0; i < tasks.size(); ++i) {
     const Result result = results[i].get();
     if (result.failure) {

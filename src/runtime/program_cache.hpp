@@ -27,9 +27,11 @@ class ProgramCache {
 
   /// `info` is told before and after every build, `warn` what of the binary cache is not used; both, as the storage, on the
   /// threads that call and without a lock held.
-  ProgramCache(cl::Context context, cl::Device device, BinaryStorage storage, Log info, Log warn)
+  /// Without `builds_at_once` one program is built after the other.
+  ProgramCache(cl::Context context, cl::Device device, bool builds_at_once, BinaryStorage storage, Log info, Log warn)
       : context_(std::move(context)),
         device_(std::move(device)),
+        builds_at_once_(builds_at_once),
         binaries_(device_, std::move(storage), warn),
         info_(std::move(info)),
         warn_(std::move(warn)) {}
@@ -62,6 +64,7 @@ class ProgramCache {
 
   cl::Context context_;
   cl::Device device_;
+  bool builds_at_once_;
   BinaryCache binaries_;
   Log info_, warn_;
   std::mutex mutex_;

@@ -47,7 +47,7 @@ TEST(Lifetime, SubGroupsOfAnotherSizeAreRefused) {
     DeviceFacts facts = test_context().device();
     facts.sub_group_size = size;
     ProgramCache cache(
-        device.context, device.device, {}, [](const std::string&) {}, [](const std::string&) {});
+        device.context, device.device, true, {}, [](const std::string&) {}, [](const std::string&) {});
     const DecodeProgram program(plan, facts, cache);
     try {
       program.warm_up(device.context, device.device);

@@ -12,7 +12,7 @@ import sys
 
 import offline
 
-CLANG = "clang-19"  # the first of Debian 12 that knows sm_89 and sm_90
+CLANG = "clang-19"  # the first of Debian 12 that knows sm_89 and sm_90, and PTX 8.3, which moves 128 bits
 LIBCLC = "/usr/lib/clc/nvptx64--nvidiacl.bc"
 PTXAS = os.environ.get("PTXAS", "ptxas")
 BUILTINS = pathlib.Path(__file__).with_name("nvptx_builtins.h")
@@ -55,7 +55,7 @@ def warps(report, wg, target):
 def compile_program(program, target, kernel, folder):
     ptx = folder / "kernel.ptx"
     offline.run([CLANG, "-x", "cl", *program.options, "-include", BUILTINS, "-target", "nvptx64-nvidia-nvcl",
-                 f"-march={target.name}", "-Xclang", "-target-feature", "-Xclang", "+ptx78", "-Xclang",
+                 f"-march={target.name}", "-Xclang", "-target-feature", "-Xclang", "+ptx83", "-Xclang",
                  "-mlink-builtin-bitcode", "-Xclang", LIBCLC, "-Wno-linker-warnings", "-O3", "-S", kernel, "-o", ptx])
     log = offline.run([PTXAS, "-v", f"-arch={target.name}", ptx, "-o", folder / "kernel.cubin"])
     report = parse_ptxas(log, program.kernel)

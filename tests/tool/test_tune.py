@@ -65,7 +65,7 @@ def test_sweep():
     check("variants fit; now: " in dry and CELL in dry and not (FOLDER / "clsink-tune.jsonl").exists(), dry)
     check(len(clsink("tune", "--dry-run").stdout.splitlines()) > 100, "the models' suite")
 
-    done = tune("--write", "own.tune", "--export", "t4", problems=(CELL, OTHER), seconds=30)
+    done = tune("--write", "own.tune", "--export", "t4", problems=(CELL, OTHER), seconds=16)
     check("2 of 2 cells measured" in done.stdout, done.stdout)
     cells = {line["cell"]: line for line in of_kind("cell")}
     check(set(cells) == {CELL, OTHER}, list(cells))
@@ -119,7 +119,7 @@ def test_resume():
 
     with open(journal, "a") as file:
         file.write('{"kind":"sam')  # as if the machine had gone down
-    done = tune(problems=(CELL, OTHER), seconds=30)
+    done = tune(problems=(CELL, OTHER), seconds=16)
     check("cut short" in done.stdout and "2 of 2 cells measured" in done.stdout, done.stdout)
     check(len(lines()) > before and len(of_kind("run")) == 2, "not the same journal")
     check("2 of them measured before" in tune(problems=(CELL, OTHER)).stdout, "a third time")
@@ -132,7 +132,7 @@ def test_faults():
     for fault, why in (("wrong", "wrong"), ("hang", "timeout"), ("crash", "crash")):
         path = f"{fault}.jsonl"
         once = {} if fault == "wrong" else {"CLSINK_FAULT_ONCE": str(FOLDER / fault)}
-        done = tune("--out", path, "--watchdog", 20, seconds=45 if fault == "hang" else 15, LD_PRELOAD=FAULTY,
+        done = tune("--out", path, "--watchdog", 15, seconds=30 if fault == "hang" else 8, LD_PRELOAD=FAULTY,
                     CLSINK_FAULT=fault, CLSINK_FAULT_WG="64", **once)
         found = [line for line in of_kind("rejected", path) if line["why"] == why]
         check(found and all(" wg=64 " in line["variant"] for line in found), fault, found, done.stdout)

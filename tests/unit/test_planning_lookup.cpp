@@ -51,6 +51,11 @@ TEST(DeviceFamily, FromPlatformThenVendor) {
   EXPECT_EQ(family(invented_gpu("GeForce", "nvidia corporation", "")), "nvidia gpu");
 }
 
+TEST(DeviceFamily, OclgrindBuildsOneProgramAfterTheOther) {
+  for (const DeviceFacts& facts : invented_devices()) EXPECT_TRUE(builds_at_once(facts)) << facts.name;
+  EXPECT_FALSE(builds_at_once(invented_gpu("Oclgrind Simulator", "University of Bristol", "Oclgrind")));
+}
+
 TEST(Lookup, DeviceBeforeFamilyBeforeVendorBeforeGeneric) {
   const std::string generic = "device \"*\"\n" + row("*", 1), vendor = "device \"*\" vendor=nvidia\n" + row("*", 2),
                     family = "device \"NVIDIA H100*\"\n" + row("*", 3),
