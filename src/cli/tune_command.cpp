@@ -178,8 +178,10 @@ void print_summary(const TuneArguments& arguments, const SweepOptions& options, 
   std::vector<double> gains;
   for (const nlohmann::json& cell : finished.cells) gains.push_back(cell.at("gain"));
   std::string rejected;
-  for (const auto& [why, count] : finished.rejected)
+  for (const auto& [why, count] : finished.rejected) {
+    if (why == tuning::to_string(tuning::Rejection::kConstraint)) continue;  // much of the search space is for other devices
     rejected += fmt::format("{}{} {}", rejected.empty() ? "" : ", ", count, why);
+  }
   fmt::print("{} of {} cells measured", finished.cells.size(), options.problems.size());
   if (!gains.empty()) {
     fmt::print("; over the untuned plan x{:.2f} in the median, x{:.2f} at most", harness::median(gains),
