@@ -115,6 +115,8 @@ class Cell {
     } catch (const Error& error) {
       return std::pair{error.code() == ErrorCode::kUnsupportedDevice ? Rejection::kConstraint : Rejection::kBuild,
                        error.what()};
+    } catch (const cl::Error& error) {
+      return std::pair{Rejection::kLaunch, fmt::format("{} returned {}", error.what(), error.err())};
     }
     first.prepare_s = lap();
     try {
@@ -363,7 +365,14 @@ std::optional<Rejection> parse_rejection(const std::string& text) {
 
 CellResult tune_cell(Context& context, const harness::OpenClDevice& opencl, harness::ReadBandwidth& read,
                      const DecodeProblem& problem, const CellOptions& options, Observer& observer) {
-  return Cell(context, opencl, read, problem, options, observer).run();
+  try {
+    return Cell(context, opencl, read, problem, options, observer).run();
+  } catch (const cl::Error& error) {
+    const bool memory = error.err() == CL_MEM_OBJECT_ALLOCATION_FAILURE || error.err() == CL_OUT_OF_RESOURCES ||
+                        error.err() == CL_OUT_OF_HOST_MEMORY;
+    throw Error(memory ? ErrorCode::kOutOfMemory : ErrorCode::kOpenCl,
+                fmt::format("{} returned {}", error.what(), error.err()));
+  }
 }
 
 }  // namespace clsink::tuning

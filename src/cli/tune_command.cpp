@@ -93,7 +93,10 @@ int wait_watched(pid_t child, const TuneArguments& arguments, bool& timed_out) {
   double grown_us = harness::wall_clock_us();
   while (true) {
     int status = 0;
-    if (waitpid(child, &status, WNOHANG) == child) return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    if (waitpid(child, &status, WNOHANG) == child) {
+      if (WIFEXITED(status)) return WEXITSTATUS(status);
+      return WTERMSIG(status) == SIGINT || WTERMSIG(status) == SIGTERM ? kExitInterrupted : -1;  // the user's, no candidate's
+    }
     usleep(kPollUs);
     const std::uintmax_t now = size_of_file(arguments.journal);
     if (now != size) grown_us = harness::wall_clock_us();

@@ -20,8 +20,9 @@ namespace {
 using tuning::Candidate;
 using tuning::CellResult;
 
-// A cell gets an equal part of what is left, within these; the last one may get less.
-constexpr double kFairCellSeconds = 20, kMostCellSeconds = 180, kLeastCellSeconds = 3;
+// A cell gets an equal part of what is left, but so much that its result is worth something: the last cells then wait for the
+// next run. Four cells or fewer share what there is.
+constexpr double kWorthwhileSeconds = 20, kMostCellSeconds = 180, kLeastCellSeconds = 3, kFewCells = 4;
 constexpr std::size_t kLikely = 6;
 constexpr int kBarWidth = 24;
 
@@ -70,8 +71,9 @@ class Sweep {
       const DecodeProblem& problem = options_.problems[i];
       if (journal_.finished(to_string(problem))) continue;
       const double left = seconds_left();
-      if (interrupted() || left < kLeastCellSeconds) break;
-      tune(i, std::min(left, std::clamp(left / cells_left(i), kFairCellSeconds, kMostCellSeconds)));
+      if (stop() || left < kLeastCellSeconds) break;
+      const double cells = cells_left(i), least = std::min(kWorthwhileSeconds, left / std::min(cells, kFewCells));
+      tune(i, std::clamp(left / cells, least, kMostCellSeconds));
     }
     return interrupted() ? kExitInterrupted : 0;
   }
@@ -98,7 +100,7 @@ class Sweep {
                        fmt::format("cell {} of {}: {}, {}; {} left", index_ + 1, sweep_.options_.problems.size(), cell_, doing,
                                    minutes_text(sweep_.seconds_left())));
     }
-    bool stop() override { return interrupted(); }
+    bool stop() override { return sweep_.stop(); }
 
    private:
     Sweep& sweep_;
@@ -111,6 +113,9 @@ class Sweep {
     result.tuning_files = options.tuning_files;
     return result;
   }
+
+  // Asked to, or left behind by the process that watches.
+  bool stop() const { return interrupted() || getppid() != watcher_; }
 
   double seconds_left() const { return 1e-6 * (options_.end_us - harness::wall_clock_us()); }
 
@@ -159,10 +164,6 @@ class Sweep {
       const std::string reason = error.what();
       journal_.skipped(cell, reason);
       line = "skipped: " + reason.substr(0, reason.find('\n'));
-    } catch (const cl::Error& error) {
-      const std::string reason = fmt::format("{} returned {}", error.what(), error.err());
-      journal_.skipped(cell, reason);
-      line = "skipped: " + reason;
     }
     bar_.clear();
     fmt::print("{:>4}/{}  {:<56}  {}\n", index + 1, options_.problems.size(), cell, line);
@@ -170,6 +171,7 @@ class Sweep {
   }
 
   const SweepOptions& options_;
+  const pid_t watcher_ = getppid();
   harness::OpenClDevice opencl_;
   Context context_;
   harness::ReadBandwidth read_;
