@@ -95,8 +95,8 @@ __kernel REQUESTED_SUB_GROUP __attribute__((reqd_work_group_size(WG, 1, 1))) voi
   share = listed_share(&source, &list, worker);
   if (FUSION == 1 && worker == 0) write_slots(&source, &list);
 #elif WORKLIST
-  if (groups > 0) {
-    const int4 words = shares_in(&args, workspace)[worker];  // written by schedule
+  if (groups > 0 && worker < args.workers) {  // those that schedule has written
+    const int4 words = shares_in(&args, workspace)[worker];
     share = make_share(words.x, words.y, words.z);
   }
 #else

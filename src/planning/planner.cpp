@@ -73,7 +73,9 @@ void spread_work(DecodePlan& plan, const DeviceFacts& facts) {
     launch.splits = 1;
     launch.workers = static_cast<std::int32_t>(std::min(ceil_div(groups * tiles, launch.tuning.min_tiles), wanted));
   } else {
-    launch.splits = static_cast<std::int32_t>(std::min(ceil_div(wanted, groups), ceil_div(tiles, launch.tuning.min_tiles)));
+    // No more workers than wanted, or the last ones share a compute unit that others have for themselves.
+    const std::int64_t splits = std::min(wanted / groups, ceil_div(tiles, launch.tuning.min_tiles));
+    launch.splits = static_cast<std::int32_t>(std::max<std::int64_t>(splits, 1));
     launch.workers = static_cast<std::int32_t>(groups * launch.splits);
   }
   // A GPU's worker that begins a group waits for its first tokens and for what it leaves of the one before: on an H200 2 us,
@@ -162,6 +164,12 @@ std::size_t work_groups(const DecodePlan& plan, Kernel kernel, std::int32_t batc
       return groups * static_cast<std::size_t>(p.group_size());
   }
   return 0;
+}
+
+std::int32_t even_workers(std::int32_t workers, std::int32_t groups) {
+  if (groups <= workers) return workers;
+  const std::int32_t each = static_cast<std::int32_t>(ceil_div(groups, workers)), even = groups / each;
+  return groups % each == 0 && 16 * std::int64_t{even} >= 15 * std::int64_t{workers} ? even : workers;
 }
 
 }  // namespace clsink

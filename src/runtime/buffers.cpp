@@ -9,6 +9,7 @@
 #include <random>
 
 #include "ocl/ocl_error.hpp"
+#include "planning/planner.hpp"
 
 namespace clsink {
 namespace {
@@ -189,6 +190,7 @@ decode_args check_and_describe(cl_context context, const DecodePlan& plan, const
   check_step(plan, step);
   decode_args args = describe_plan(plan);
   args.batch = step.batch;
+  args.workers = even_workers(args.workers, step.batch * plan.problem.num_kv_heads);
   if (step.batch == 0) return args;
   const DecodeProblem& p = plan.problem;
 

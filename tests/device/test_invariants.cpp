@@ -4,8 +4,10 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <set>
 
 #include "environment.hpp"
+#include "planning/planner.hpp"
 
 namespace clsink::harness {
 namespace {
@@ -35,6 +37,32 @@ TEST(Invariants, EveryVariantAndWorkerCountGivesTheSameAnswer) {
       if (first.empty()) first = got.out;
       EXPECT_LE(distance(got.out, first), kRounding) << to_string(c);
     }
+  }
+}
+
+// Fewer workers than are launched share a list of many groups: what the others find in the workspace is nobody's share.
+TEST(Invariants, WorkersWithoutAShareTouchNothing) {
+  constexpr int kLeastWorkers = 16;
+  const int compute_units = test_context().device().compute_units;
+  const LaunchTuning tuning{(kLeastWorkers + compute_units - 1) / compute_units, 1};
+  const int workers = tuning.workers_per_cu * compute_units, groups = 2 * (workers - 1);
+  ASSERT_LT(even_workers(workers, groups), workers);
+  std::string lens = "70";
+  for (int i = 1; i < groups / 2; ++i) lens += ",70";
+  const std::string text =
+      "f16/f16/f32 hq=2 hkv=2 d=32 b=" + std::to_string(groups / 2) + " kv=70 @ data=sink seed=11 lens=" + lens;
+  std::set<Fusion> tried;
+  for (Case c : with_typical_variants(parse_case(text))) {
+    if (c.variant->schedule != Schedule::kWorklist || !tried.insert(c.variant->fusion).second) continue;
+    c.tuning = tuning;
+    Fixture fixture(c);
+    cl::CommandQueue queue = test_device().queue();
+    fixture.on_device.reset(queue);
+    const BufferView& workspace = fixture.on_device.buffers.workspace;
+    queue.enqueueFillBuffer(cl::Buffer(workspace.memory, true), cl_uchar{1}, workspace.offset_bytes,
+                            static_cast<std::size_t>(fixture.plan.workspace_bytes));  // shares of groups far away
+    fixture.enqueue(queue);
+    EXPECT_TRUE(fixture.good(fixture.on_device.read(queue)));
   }
 }
 

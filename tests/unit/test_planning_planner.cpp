@@ -132,11 +132,24 @@ TEST(Planner, WorkersFillTheMachineAndNoMore) {
   };
   EXPECT_EQ(splits(1, 1000000, {1, 1}), 8);
   EXPECT_EQ(splits(1, 1000000, {4, 1}), 32);
-  EXPECT_EQ(splits(5, 1000000, {4, 1}), 7);  // ceil(128 / 20)
+  EXPECT_EQ(splits(5, 1000000, {4, 1}), 6);  // 128 / 20: a seventh would be one worker too many for some compute units
   EXPECT_EQ(splits(1, 48, {4, 1}), 3);       // a tile each
   EXPECT_EQ(splits(1, 48, {4, 2}), 2);
   EXPECT_EQ(splits(1, 1, {4, 1}), 1);
   EXPECT_EQ(splits(1000, 1000000, {4, 1}), 1);
+}
+
+TEST(Planner, GroupsThatAreManyComeOutWhole) {
+  EXPECT_EQ(even_workers(264, 512), 256);  // two each
+  EXPECT_EQ(even_workers(264, 528), 264);
+  EXPECT_EQ(even_workers(264, 520), 260);
+  EXPECT_EQ(even_workers(264, 264), 264);
+  EXPECT_EQ(even_workers(264, 128), 264);  // less than one each: groups are cut anyway
+  EXPECT_EQ(even_workers(264, 300), 264);  // two each would leave 114 without work
+  EXPECT_EQ(even_workers(264, 513), 264);  // no equal shares
+  EXPECT_EQ(even_workers(264, 0), 264);
+  EXPECT_EQ(even_workers(1, 7), 1);
+  EXPECT_EQ(even_workers(65535, 2147483647), 65535);
 }
 
 // More mergers than one wait for one another: they must never fill the device, nor run one after the other.
