@@ -31,6 +31,9 @@ constexpr double kLeastNoisePercent = 1;  // medians nearer than this are equal
 constexpr double kDropPercent = 3;
 constexpr std::uint32_t kOrderSeed = 1;
 
+// Its sequences are measured at one length: a row from that must not be one that others suffer from.
+constexpr const char* kStaticBatch = "sequences of a batch may differ in length, and a static schedule gives each as many workers";
+
 constexpr LaunchTuning kFirstLaunch{2, 1};  // of engines that no tuning row names
 
 const struct {
@@ -194,19 +197,30 @@ class Cell {
     return kFirstLaunch;
   }
 
-  // Likely ones first, then all that fit, in an order without order: when time is short, every kind has had its turn.
+  bool is_static_batch(const DecodeVariant& variant) const {
+    return planned_.problem.max_batch > 1 && variant.schedule == Schedule::kStatic;
+  }
+
+  // Likely ones first, then all that fit, the planned engine's before others, in an order without order: when time is short,
+  // every kind has had its turn.
   void try_variants() {
-    std::vector<Candidate> order = options_.likely;
+    std::vector<Candidate> order;
+    for (const Candidate& candidate : options_.likely) {
+      if (!is_static_batch(candidate.variant)) order.push_back(candidate);
+    }
     std::vector<DecodeVariant> rest;
     for (const VariantFit& one : context_.search_space(planned_.problem)) {
-      if (one.misfit.empty()) {
+      const std::string misfit = one.misfit.empty() && is_static_batch(one.variant) ? kStaticBatch : one.misfit;
+      if (misfit.empty()) {
         rest.push_back(one.variant);
       } else {
-        reject({one.variant, first_launch(one.variant)}, Rejection::kConstraint, one.misfit);
+        reject({one.variant, first_launch(one.variant)}, Rejection::kConstraint, misfit);
       }
     }
     std::mt19937 bits(kOrderSeed);
     for (std::size_t i = rest.size(); i > 1; --i) std::swap(rest[i - 1], rest[bits() % i]);
+    std::stable_partition(rest.begin(), rest.end(),
+                          [this](const DecodeVariant& variant) { return variant.engine == planned_.variant.engine; });
     for (const DecodeVariant& variant : rest) order.push_back({variant, first_launch(variant)});
     for (std::size_t i = 0; i < order.size() && time_left(kVariantShare); ++i) {
       observer_.progress(seconds() / options_.seconds, fmt::format("variant {} of {}", i + 1, order.size()));

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <clsink/context.hpp>
 #include <cstdio>
+#include <optional>
 
 #include "cli/interrupt.hpp"
 #include "harness/opencl_device.hpp"
@@ -49,23 +50,39 @@ class ProgressBar {
   bool terminal_ = isatty(STDOUT_FILENO) != 0;
 };
 
+// What a cell is tuned on. Each has one of its own: on NVIDIA (driver 580.159.04) every program that a cl_context has seen may
+// slow the launches of later ones, steps of 40 us took 57 after 700 and 140 after 2000 programs.
+struct Bench {
+  harness::OpenClDevice opencl;
+  Context context;
+  harness::ReadBandwidth read;
+
+  explicit Bench(const SweepOptions& options)
+      : opencl(options.device.empty() ? harness::open_device() : harness::open_device(options.device)),
+        context(opencl.context(), opencl.device(), context_options(options)),
+        read(opencl.context, opencl.device) {}
+
+  static ContextOptions context_options(const SweepOptions& options) {
+    ContextOptions result;
+    result.tuning_files = options.tuning_files;
+    return result;
+  }
+};
+
 class Sweep {
  public:
   explicit Sweep(const SweepOptions& options)
-      : options_(options),
-        opencl_(options.device.empty() ? harness::open_device() : harness::open_device(options.device)),
-        context_(opencl_.context(), opencl_.device(), context_options(options)),
-        read_(opencl_.context, opencl_.device),
-        journal_(options.journal, context_.device()) {}
+      : options_(options), bench_(std::in_place, options), journal_(options.journal, bench_->context.device()) {}
 
   int run() {
-    for (const DecodeProblem& problem : options_.problems) context_.search_space(problem);  // throws if it is no problem at all
+    const Context& context = bench_->context;
+    for (const DecodeProblem& problem : options_.problems) context.search_space(problem);  // throws if it is no problem at all
     catch_interrupts();
     if (!journal_.before().remark.empty()) fmt::print("{}\n", journal_.before().remark);
-    journal_.run(context_.device(), context_.tuning_device_line(), options_.suite);
+    journal_.run(context.device(), context.tuning_device_line(), options_.suite);
     std::size_t before = 0;
     for (const DecodeProblem& problem : options_.problems) before += journal_.finished(to_string(problem)) ? 1 : 0;
-    fmt::print("{}, driver {}: {} cells, {} of them measured before; journal {}\n", opencl_.name, context_.device().driver,
+    fmt::print("{}, driver {}: {} cells, {} of them measured before; journal {}\n", bench_->opencl.name, context.device().driver,
                options_.problems.size(), before, options_.journal);
     for (std::size_t i = 0; i < options_.problems.size(); ++i) {
       const DecodeProblem& problem = options_.problems[i];
@@ -108,12 +125,6 @@ class Sweep {
     std::string cell_;
   };
 
-  static ContextOptions context_options(const SweepOptions& options) {
-    ContextOptions result;
-    result.tuning_files = options.tuning_files;
-    return result;
-  }
-
   // Asked to, or left behind by the process that watches.
   bool stop() const { return interrupted() || getppid() != watcher_; }
 
@@ -150,8 +161,11 @@ class Sweep {
     cell_options.likely = likely(problem);
     cell_options.known_bad = [&](const Candidate& candidate) { return journal_.known_bad(cell, candidate); };
     std::string line;
+    bench_.reset();  // before there is another one
+    bench_.emplace(options_);
     try {
-      const CellResult result = tuning::tune_cell(context_, opencl_, read_, problem, cell_options, observer);
+      const CellResult result =
+          tuning::tune_cell(bench_->context, bench_->opencl, bench_->read, problem, cell_options, observer);
       if (result.complete) {
         journal_.cell(result);
         winners_.push_back(result);
@@ -172,9 +186,7 @@ class Sweep {
 
   const SweepOptions& options_;
   const pid_t watcher_ = getppid();
-  harness::OpenClDevice opencl_;
-  Context context_;
-  harness::ReadBandwidth read_;
+  std::optional<Bench> bench_;
   tuning::Journal journal_;
   ProgressBar bar_;
   std::vector<CellResult> winners_;  // of this run
@@ -185,11 +197,9 @@ class Sweep {
 int run_sweep(const SweepOptions& options) { return Sweep(options).run(); }
 
 int print_sweep(const SweepOptions& options) {
-  const harness::OpenClDevice opencl = options.device.empty() ? harness::open_device() : harness::open_device(options.device);
-  ContextOptions context_options;
-  context_options.tuning_files = options.tuning_files;
-  const Context context(opencl.context(), opencl.device(), context_options);
-  fmt::print("{}, driver {}: {} cells\n", opencl.name, context.device().driver, options.problems.size());
+  const Bench bench(options);
+  const Context& context = bench.context;
+  fmt::print("{}, driver {}: {} cells\n", bench.opencl.name, context.device().driver, options.problems.size());
   for (const DecodeProblem& problem : options.problems) {
     const std::string cell = to_string(problem);
     if (const auto reason = context.supports(problem)) {

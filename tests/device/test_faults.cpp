@@ -194,9 +194,15 @@ TEST(Faults, ACpuNeedsNeitherWorkGroupsNorLocalMemory) {
   OpenClFaults faults = small_gpu(1, 0);
   faults.device_says(CL_DEVICE_TYPE, cl_device_type{CL_DEVICE_TYPE_CPU});
   faults.device_says(CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT, cl_uint{8});  // its vectors do not hold work-items
+  const bool runs_here = test_device().device.getInfo<CL_DEVICE_TYPE>() & CL_DEVICE_TYPE_CPU;  // a GPU can only be planned for
   const WithFaults with(faults);
   Logged small;
-  EXPECT_TRUE(runs(small.context));
+  const DecodePlan plan = small.context.plan(parse_case(kCase).problem);
+  EXPECT_EQ(plan.variant.engine, Engine::kCpu);
+  EXPECT_EQ(plan.variant.wg, 1);
+  if (runs_here) {
+    EXPECT_TRUE(runs(small.context));
+  }
   EXPECT_EQ(small.count(LogLevel::kWarning, ""), 0);
 }
 
