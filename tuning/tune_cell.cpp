@@ -25,6 +25,7 @@ constexpr double kRoutedShare = 0.5;
 constexpr double kVariantShare = 0.6, kLaunchShare = 0.75;
 constexpr double kHopeless = 2;  // times slower than the best so far, in its first sample
 constexpr int kBestVariants = 3;
+constexpr int kOwnTurns = 3;  // of the planned engine's variants, before one of another engine
 constexpr int kLeastRounds = 3;  // before anything is dropped
 constexpr int kEnoughRounds = 24;
 constexpr double kLeastNoisePercent = 1;  // medians nearer than this are equal
@@ -66,11 +67,11 @@ class Cell {
 
   CellResult run() {
     const DecodePlan untuned = context_.plan_untuned(planned_.problem);
-    admit_or_throw({planned_.variant, planned_.launch.tuning});
+    add_read_kernel();
+    admit_or_throw(candidate_of(planned_));
     expected_.assign(runners_.front().output.begin(), runners_.front().output.end());
     if (candidate_of(untuned) != candidate_of(planned_)) admit_or_throw(candidate_of(untuned));
     untuned_ = runners_.size() - 1;
-    add_read_kernel();
     try_variants();
     try_launches();
     const int rounds = run_rounds();
@@ -95,6 +96,23 @@ class Cell {
   double seconds() const { return 1e-6 * (harness::wall_clock_us() - begin_us_); }
   bool time_left(double share) const { return !observer_.stop() && seconds() < share * options_.seconds; }
   double judged_us(const harness::Sample& sample) const { return harness::judged_us(context_.device(), sample); }
+
+  bool known_bad(const Candidate& candidate) const { return options_.known_bad && options_.known_bad(candidate); }
+
+  bool answers() {
+    try {
+      read_runner_.measure();
+      return true;
+    } catch (const cl::Error&) {
+      return false;
+    }
+  }
+  // Some drivers take nothing any more from a process in which a kernel went wrong: what came next would be blamed for it.
+  void throw_if_lost(const std::string& reason) {
+    if (answers()) return;
+    observer_.device_lost(reason);
+    throw Error(ErrorCode::kOpenCl, fmt::format("the device answers no more: {}", reason));
+  }
 
   bool tried(const Candidate& candidate) const { return std::find(tried_.begin(), tried_.end(), candidate) != tried_.end(); }
 
@@ -159,6 +177,7 @@ class Cell {
     Runner runner;
     const auto out = first_run(candidate, runner);
     if (out) {
+      throw_if_lost(out->second);
       reject(candidate, out->first, out->second);
       if (failure != nullptr) *failure = out;
       return false;
@@ -177,7 +196,11 @@ class Cell {
   // What is compared with must run.
   void admit_or_throw(const Candidate& candidate) {
     std::optional<std::pair<Rejection, std::string>> failure;
-    if (admit(candidate, &failure)) return;
+    if (known_bad(candidate)) {
+      failure = {Rejection::kCrash, "it was thrown out before"};
+    } else if (admit(candidate, &failure)) {
+      return;
+    }
     throw Error(ErrorCode::kBuildFailed, fmt::format("what the device gets for {} does not pass ({}): {}", to_string(problem_),
                                                      to_string(failure->first), failure->second));
   }
@@ -201,30 +224,35 @@ class Cell {
     return planned_.problem.max_batch > 1 && variant.schedule == Schedule::kStatic;
   }
 
-  // Likely ones first, then all that fit, the planned engine's before others, in an order without order: when time is short,
-  // every kind has had its turn.
+  // Likely ones first, then all that fit in an order without order, the planned engine's more often: when time is short, every
+  // kind has had its turn.
   void try_variants() {
     std::vector<Candidate> order;
     for (const Candidate& candidate : options_.likely) {
       if (!is_static_batch(candidate.variant)) order.push_back(candidate);
     }
-    std::vector<DecodeVariant> rest;
+    std::vector<DecodeVariant> own, others;  // of the planned engine, and not
     for (const VariantFit& one : context_.search_space(planned_.problem)) {
       const std::string misfit = one.misfit.empty() && is_static_batch(one.variant) ? kStaticBatch : one.misfit;
       if (misfit.empty()) {
-        rest.push_back(one.variant);
+        (one.variant.engine == planned_.variant.engine ? own : others).push_back(one.variant);
       } else {
         reject({one.variant, first_launch(one.variant)}, Rejection::kConstraint, misfit);
       }
     }
     std::mt19937 bits(kOrderSeed);
-    for (std::size_t i = rest.size(); i > 1; --i) std::swap(rest[i - 1], rest[bits() % i]);
-    std::stable_partition(rest.begin(), rest.end(),
-                          [this](const DecodeVariant& variant) { return variant.engine == planned_.variant.engine; });
-    for (const DecodeVariant& variant : rest) order.push_back({variant, first_launch(variant)});
+    for (std::vector<DecodeVariant>* variants : {&own, &others}) {
+      for (std::size_t i = variants->size(); i > 1; --i) std::swap((*variants)[i - 1], (*variants)[bits() % i]);
+    }
+    for (std::size_t i = 0, j = 0; i < own.size() || j < others.size();) {
+      for (int turn = 0; turn < kOwnTurns && i < own.size(); ++turn, ++i) order.push_back({own[i], first_launch(own[i])});
+      if (j == others.size()) continue;
+      order.push_back({others[j], first_launch(others[j])});
+      ++j;
+    }
     for (std::size_t i = 0; i < order.size() && time_left(kVariantShare); ++i) {
       observer_.progress(seconds() / options_.seconds, fmt::format("variant {} of {}", i + 1, order.size()));
-      if (!tried(order[i]) && !(options_.known_bad && options_.known_bad(order[i]))) admit(order[i]);
+      if (!tried(order[i]) && !known_bad(order[i])) admit(order[i]);
     }
   }
 
@@ -242,7 +270,7 @@ class Cell {
           const Candidate candidate{variant, {workers_per_cu, min_tiles}};
           if (!time_left(kLaunchShare)) return;
           observer_.progress(seconds() / options_.seconds, "numbers of workers");
-          if (!tried(candidate) && !(options_.known_bad && options_.known_bad(candidate))) admit(candidate);
+          if (!tried(candidate) && !known_bad(candidate)) admit(candidate);
         }
       }
     }
@@ -259,7 +287,13 @@ class Cell {
   }
 
   void sample(Runner& runner, int round) {
-    runner.us.push_back(judged_us(runner.measure()));
+    try {
+      runner.us.push_back(judged_us(runner.measure()));
+    } catch (const std::exception& error) {
+      if (&runner != &read_runner_) observer_.begins(runner.candidate);  // once more, to be blamed
+      throw_if_lost(error.what());
+      throw;
+    }
     if (&runner != &read_runner_) observer_.sampled(runner.candidate, round, runner.us.back());
   }
 

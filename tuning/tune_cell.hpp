@@ -79,6 +79,8 @@ class Observer {
   virtual void ran(const Candidate&, const FirstRun&) {}
   virtual void sampled(const Candidate&, int /*round*/, double /*us*/) {}
   virtual void rejected(const Candidate&, Rejection, const std::string& /*reason*/) {}
+  /// The device does nothing any more after the candidate that began last; only another process may go on.
+  virtual void device_lost(const std::string& /*reason*/) {}
   /// How far the cell is, 0 to 1, and what is being done.
   virtual void progress(double /*done*/, const std::string& /*doing*/) {}
   /// Asked between samples: end early with what there is.
@@ -94,8 +96,8 @@ struct CellOptions {
 };
 
 /// Half of the kv heads are routed if the problem routes. Candidates are judged by medians of interleaved rounds, over caches
-/// that take turns (harness/bench_data.hpp). Throws Error if the problem cannot run here, or what the device gets for it now
-/// is wrong.
+/// that take turns (harness/bench_data.hpp). Throws Error if the problem cannot run here, if what the device gets for it now
+/// is wrong or known to be bad, or if a candidate has left a device that answers no more.
 CellResult tune_cell(Context& context, const harness::OpenClDevice& opencl, harness::ReadBandwidth& read,
                      const DecodeProblem& problem, const CellOptions& options, Observer& observer);
 

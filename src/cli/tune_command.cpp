@@ -129,9 +129,9 @@ int supervise(const TuneArguments& arguments, const SweepOptions& options) {
     std::signal(SIGINT, SIG_IGN);  // the child ends early, and this process then says what there is
     bool timed_out = false;
     const int code = wait_watched(child, arguments, timed_out);
-    if (code >= 0) return code;
-    const std::string reason = timed_out ? fmt::format("nothing came back for {:.0f} s", arguments.watchdog_seconds)
-                                         : std::string("the process ended in it");
+    if (code >= 0 && code != kExitDeviceLost) return code;
+    std::string reason = code == kExitDeviceLost ? "the device answered no more" : "the process ended in it";
+    if (timed_out) reason = fmt::format("nothing came back for {:.0f} s", arguments.watchdog_seconds);
     const auto why = timed_out ? tuning::Rejection::kTimeout : tuning::Rejection::kCrash;
     if (!tuning::reject_last_begin(arguments.journal, why, reason)) {
       throw Error(ErrorCode::kOpenCl, fmt::format("the sweep's process was lost and no candidate to blame: {}", reason));

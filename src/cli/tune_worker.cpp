@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <clsink/context.hpp>
 #include <cstdio>
+#include <cstdlib>
 #include <optional>
 
 #include "cli/interrupt.hpp"
@@ -50,8 +51,8 @@ class ProgressBar {
   bool terminal_ = isatty(STDOUT_FILENO) != 0;
 };
 
-// What a cell is tuned on. Each has one of its own: on NVIDIA (driver 580.159.04) every program that a cl_context has seen may
-// slow the launches of later ones, steps of 40 us took 57 after 700 and 140 after 2000 programs.
+// What a cell is tuned on, each on one of its own: in a sweep that kept one, some steps on an NVIDIA H200 (driver 580.159.04)
+// became slower cell by cell, 40 us took 57 after 700 programs and 140 after 2000.
 struct Bench {
   harness::OpenClDevice opencl;
   Context context;
@@ -110,6 +111,11 @@ class Sweep {
     }
     void rejected(const Candidate& candidate, tuning::Rejection why, const std::string& reason) override {
       sweep_.journal_.rejected(cell_, candidate, why, reason);
+    }
+    void device_lost(const std::string&) override {
+      sweep_.bar_.clear();
+      std::fflush(stdout);
+      std::_Exit(kExitDeviceLost);
     }
     void progress(double done, const std::string& doing) override {
       const double cells = static_cast<double>(sweep_.options_.problems.size());

@@ -19,7 +19,11 @@ struct SweepOptions {
   double end_us = 0;  ///< of harness::wall_clock_us, when time is up
 };
 
-/// Tunes what the journal has not finished, until time is up; prints a line for every cell. Exit code.
+/// The exit code of a process whose device answers no more after the candidate that the journal has begun last.
+constexpr int kExitDeviceLost = 3;
+
+/// Tunes what the journal has not finished, until time is up; prints a line for every cell. Exit code; ends the process with
+/// kExitDeviceLost.
 int run_sweep(const SweepOptions& options);
 
 /// Prints the cells with what is planned for each and how many candidates there are; measures nothing. Exit code.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Loaded before the OpenCL library (LD_PRELOAD), so that launches of kernel "decode" in work-groups of CLSINK_FAULT_WG
-// work-items go wrong as CLSINK_FAULT says: "wrong" (nothing is computed), "hang", "crash"; with CLSINK_FAULT_ONCE, the path
-// of a file to be made, the first launch alone.
+// work-items go wrong as CLSINK_FAULT says: "wrong" (nothing is computed), "hang", "crash", "lose" (from then on every launch
+// and every wait of the process fails, as on NVIDIA after a bad address); with CLSINK_FAULT_ONCE, the path of a file to be
+// made, the first launch alone.
 #ifndef CL_TARGET_OPENCL_VERSION
 #define CL_TARGET_OPENCL_VERSION 120
 #endif
@@ -31,7 +32,14 @@ bool is_time() {
   return once.empty() || open(once.c_str(), O_CREAT | O_EXCL, 0600) >= 0;
 }
 
+bool lost = false;
+
 }  // namespace
+
+extern "C" cl_int clFinish(cl_command_queue queue) {
+  static const auto real = reinterpret_cast<decltype(&clFinish)>(dlsym(RTLD_NEXT, "clFinish"));
+  return lost ? CL_INVALID_COMMAND_QUEUE : real(queue);
+}
 
 extern "C" cl_int clEnqueueNDRangeKernel(cl_command_queue queue, cl_kernel kernel, cl_uint dimensions, const size_t* offset,
                                          const size_t* global, const size_t* local, cl_uint num_events,
@@ -41,7 +49,9 @@ extern "C" cl_int clEnqueueNDRangeKernel(cl_command_queue queue, cl_kernel kerne
   if (!fault.empty() && is_meant(kernel, local) && is_time()) {
     if (fault == "crash") std::abort();
     if (fault == "hang") pause();
+    if (fault == "lose") lost = true;
     if (fault == "wrong" && done == nullptr) return CL_SUCCESS;
   }
+  if (lost) return CL_INVALID_COMMAND_QUEUE;
   return real(queue, kernel, dimensions, offset, global, local, num_events, wait_for, done);
 }

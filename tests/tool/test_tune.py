@@ -126,10 +126,10 @@ def test_resume():
 
 
 def test_faults():
-    """Variants that compute nothing are thrown out, and one that hangs or crashes; the sweep goes on."""
+    """Variants that compute nothing are thrown out, and one that hangs, crashes or loses the device; the sweep goes on."""
     if " wg=64 " in json.loads(clsink("plan", CELL, "--json").stdout)["variant"]:
         raise SystemExit(77)  # what is planned must work
-    for fault, why in (("wrong", "wrong"), ("hang", "timeout"), ("crash", "crash")):
+    for fault, why in (("wrong", "wrong"), ("hang", "timeout"), ("crash", "crash"), ("lose", "crash")):
         path = f"{fault}.jsonl"
         once = {} if fault == "wrong" else {"CLSINK_FAULT_ONCE": str(FOLDER / fault)}
         done = tune("--out", path, "--watchdog", 15, seconds=30 if fault == "hang" else 8, LD_PRELOAD=FAULTY,
