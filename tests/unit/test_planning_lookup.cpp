@@ -322,7 +322,8 @@ TEST(BuiltinRows, AmdKeepsHeadsInRegisters) {
   }
 }
 
-// What Intel's compilers keep in registers: few heads in wide pieces, many in narrow ones; Arc has more registers.
+// What Intel's compilers keep in registers: few heads in wide pieces, many in narrow ones; Arc has more registers, and on the
+// Max sub-groups share a row.
 TEST(BuiltinRows, IntelFamilies) {
   const auto variant = [](const DeviceFacts& facts, const char* problem) {
     const DecodePlan plan = make_plan(facts, parse_problem(problem), builtin_tuning_db());
@@ -331,8 +332,11 @@ TEST(BuiltinRows, IntelFamilies) {
   const char* const four = "f16 hq=32 hkv=8 d=128 b=1 kv=4096";
   EXPECT_EQ(variant(intel_gpu(), four), "32x8 family");
   EXPECT_EQ(variant(intel_lp_gpu(), four), "16x8 vendor");
-  EXPECT_EQ(variant(intel_hpc_gpu(), four), "16x4 family");
-  for (const DeviceFacts& facts : {intel_gpu(), intel_lp_gpu(), intel_hpc_gpu()}) {
+  EXPECT_EQ(variant(intel_hpc_gpu(), four), "64x4 family");
+  DeviceFacts without_sub_groups = intel_hpc_gpu();
+  without_sub_groups.sub_group_sizes = {};
+  EXPECT_EQ(variant(without_sub_groups, four), "16x4 family");
+  for (const DeviceFacts& facts : {intel_gpu(), intel_lp_gpu(), without_sub_groups}) {
     EXPECT_EQ(variant(facts, "f16 hq=64 hkv=8 d=128 b=1 kv=4096").substr(0, 4), "16x4") << facts.name;
     EXPECT_NE(variant(facts, "f16 hq=16 hkv=1 d=256 b=1 kv=4096").find("x4 "), std::string::npos) << facts.name;
   }
