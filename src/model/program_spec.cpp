@@ -33,12 +33,13 @@ std::int32_t small_wg(const DecodePlan& plan, std::int32_t wanted, std::int32_t 
 }
 
 // Of a thread's 128 registers Intel's compiler makes 64 floats for a work-item of a Data Center GPU Max (SIMD32), too few for
-// anything, and 128 on Arc, too few for more than 2 heads: bench/results/offline/intel.json. Older GPUs have no more.
-bool wants_large_grf(const DecodePlan& plan, const DeviceFacts& facts) {
+// anything, and 128 on Arc, too few for more than 2 heads and for the rows that routing compares:
+// bench/results/offline/intel.json. Older GPUs have no more.
+bool wants_large_grf(const DecodePlan& plan, const DeviceFacts& facts, Kernel kernel) {
   if (facts.is_cpu || facts.platform.find("Intel") == std::string::npos) return false;
   const auto is_a = [&facts](const char* part) { return facts.name.find(part) != std::string::npos; };
   if (is_a("Data Center GPU Max")) return true;
-  return plan.problem.group_size() > 2 && (is_a("Arc") || is_a("Data Center GPU Flex"));
+  return (plan.problem.group_size() > 2 || kernel == Kernel::kRoute) && (is_a("Arc") || is_a("Data Center GPU Flex"));
 }
 
 }  // namespace
@@ -51,7 +52,6 @@ std::vector<ProgramSpec> program_specs(const DecodePlan& plan, const DeviceFacts
   ProgramSpec common;
   common.routed = p.routing.enabled;
   common.schedule = static_cast<int>(plan.variant.schedule);
-  const bool large_grf = wants_large_grf(plan, facts);
   const bool native_exp2 = !facts.is_cpu;  // CPU runtimes call a library function, GPUs have an accurate instruction
 
   std::vector<ProgramSpec> specs;
@@ -65,6 +65,7 @@ std::vector<ProgramSpec> program_specs(const DecodePlan& plan, const DeviceFacts
     route.group_size = p.group_size();
     route.page_size = p.kv_layout.page_size;
     route.wg = small_wg(plan, kRouteWg, facts.max_work_group_size);
+    route.large_grf = wants_large_grf(plan, facts, Kernel::kRoute);
     specs.push_back(route);
   }
   if (plan.variant.schedule == Schedule::kWorklist && fusion == Fusion::kNone) {
@@ -88,7 +89,7 @@ std::vector<ProgramSpec> program_specs(const DecodePlan& plan, const DeviceFacts
   decode.vec = plan.variant.vec;
   decode.stages = plan.variant.stages;
   decode.native_exp2 = native_exp2;
-  decode.large_grf = large_grf;
+  decode.large_grf = wants_large_grf(plan, facts, Kernel::kDecode);
   if (fusion == Fusion::kSingle) {
     decode.device_fence = facts.nv_compute_capability > 0 ? kPtxFence : kOpenClFence;
     if (decode.device_fence == kOpenClFence) decode.opencl_c = newer_opencl_c(facts);
@@ -110,7 +111,7 @@ std::vector<ProgramSpec> program_specs(const DecodePlan& plan, const DeviceFacts
   combine.group_size = p.group_size();
   combine.wg = small_wg(plan, kCombineWg, facts.max_work_group_size);
   combine.native_exp2 = native_exp2;
-  combine.large_grf = large_grf;
+  combine.large_grf = wants_large_grf(plan, facts, Kernel::kCombine);
   specs.push_back(combine);
   return specs;
 }

@@ -106,7 +106,7 @@ TEST(ProgramSpecs, FencesBetweenWorkGroups) {
   }
 }
 
-// Intel alone, where registers would not do: the Max always, Arc from 3 heads on, GPUs without such registers never.
+// Intel alone, where registers would not do: the Max always, Arc from 3 heads on and to route, GPUs without such registers never.
 TEST(ProgramSpecs, LargeRegisterFiles) {
   const std::string option = "-cl-intel-256-GRF-per-thread";
   for (const int heads : {1, 2, 3, 16}) {
@@ -115,8 +115,9 @@ TEST(ProgramSpecs, LargeRegisterFiles) {
       EXPECT_EQ(has_option(spec_of(plan, kernel, intel_gpu()), option), heads > 2) << heads;
       EXPECT_TRUE(has_option(spec_of(plan, kernel, intel_hpc_gpu()), option)) << heads;
     }
-    for (const Kernel kernel : {Kernel::kRoute, Kernel::kSchedule}) {
-      EXPECT_FALSE(has_option(spec_of(plan, kernel, intel_hpc_gpu()), option)) << heads;
+    for (const DeviceFacts& facts : {intel_gpu(), intel_hpc_gpu()}) {
+      EXPECT_TRUE(has_option(spec_of(plan, Kernel::kRoute, facts), option)) << heads;
+      EXPECT_FALSE(has_option(spec_of(plan, Kernel::kSchedule, facts), option)) << heads;
     }
     DeviceFacts intel_cpu = intel_hpc_gpu();
     intel_cpu.is_cpu = true;
