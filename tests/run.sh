@@ -1,22 +1,33 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Installs what is missing (Debian), builds, and runs every test:   tests/run.sh [--full]
+# Installs what is missing (Debian), builds, and runs every test:   tests/run.sh [--full [STAGE...]]
 # --full takes the long suites too (3-wise instead of pairwise, all variants, fuzzing, kernels broken on purpose,
 # clang-tidy, ThreadSanitizer, a million steps, every compiler and kind of library). CLSINK_DEVICE picks a device.
-# Other OpenCL runtimes get a smoke suite, with --full every device test; the last --full run is stored in
-# bench/results/full.json.
+# Other OpenCL runtimes get a smoke suite, with --full every device test. What each stage of the full tier said last is stored in
+# bench/results/full.json; named ones run alone, so that a long run can be taken in parts.
 # Ends with "N passed, N failed": the cases of CTest, and each stage that is no CTest run as one.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 . tools/pocl_environment.sh
 
 readonly kWarnMinutes=15
+readonly kFullStages=(unit device lint package tool sanitize offline fuzz mutations rusticl intel_cpu oclgrind trixie tidy threads
+  soak matrix)
+usage() {
+  echo "usage: tests/run.sh [--full [STAGE...]]; stages: ${kFullStages[*]}" >&2
+  exit 2
+}
 full=0
-case "${1:-}" in
-  --full) full=1 ;;
-  "") ;;
-  *) echo "usage: tests/run.sh [--full]" >&2; exit 2 ;;
-esac
+stages=(unit device lint package tool sanitize offline portability)
+if [ "${1:-}" = --full ]; then
+  full=1
+  shift
+  stages=("${kFullStages[@]}")
+  [ $# = 0 ] || stages=("$@")
+  for name in "${stages[@]}"; do [[ " ${kFullStages[*]} " == *" $name "* ]] || usage; done
+elif [ $# != 0 ]; then
+  usage
+fi
 if [ "$full" = 1 ]; then
   export CLSINK_FULL=1
 fi
@@ -119,12 +130,6 @@ mutations() { bash tests/mutations.sh build/mutations; }
 exec 3>&1
 stage setup install_missing && stage build build
 if [ "$failed" = 0 ]; then
-  stages=(unit device lint package tool sanitize offline)
-  if [ "$full" = 1 ]; then
-    stages+=(fuzz mutations rusticl intel_cpu oclgrind trixie tidy threads soak matrix)
-  else
-    stages+=(portability)
-  fi
   for name in "${stages[@]}"; do stage "$name" "$name"; done
 fi
 
@@ -133,7 +138,7 @@ if [ "$full" = 0 ] && [ "$SECONDS" -gt $((kWarnMinutes * 60)) ]; then
   echo "warning: longer than the $kWarnMinutes minutes that these tests may take on two idle cores"
 fi
 if [ "$full" = 1 ]; then
-  python3 tools/full_result.py store "$logs/stages.tsv" "$SECONDS" && echo "stored in bench/results/full.json"
+  python3 tools/full_result.py store "$logs/stages.tsv" && echo "stored in bench/results/full.json"
 else
   python3 tools/full_result.py age
 fi

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The last full run of tests/run.sh, kept in bench/results/full.json.
-    full_result.py store STAGES SECONDS   of lines "name<tab>seconds<tab>passed<tab>failed<tab>skipped<tab>log"
-    full_result.py age                    how old the stored one is, in one line
+"""What every stage of tests/run.sh --full said last and on which commit, kept in bench/results/full.json.
+    full_result.py store STAGES           of lines "name<tab>seconds<tab>passed<tab>failed<tab>skipped<tab>log"
+    full_result.py age                    how old the stored ones are, in one line
     clsink devices --json | full_result.py runtime CHECKED   a log's line of a runtime: name, version, what was checked
 """
 import datetime
@@ -37,25 +37,36 @@ def stage_of(line):
     return stage
 
 
-def store(stages_path, seconds):
-    stages = [stage_of(line) for line in pathlib.Path(stages_path).read_text().splitlines()]
+def stored_stages():
+    return json.loads(STORED.read_text())["stages"] if STORED.exists() else []
+
+
+def store(stages_path):
     commit = git("rev-parse", "HEAD") or "unknown"
     if git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!bench/results/full.json"):
         commit += " with changes"
-    totals = {key: sum(stage[key] for stage in stages) for key in ("passed", "failed", "skipped")}
-    result = {"commit": commit, "date": today().isoformat(), "seconds": int(seconds), **totals, "stages": stages}
-    STORED.write_text(json.dumps(result, indent=1) + "\n")
+    run = {"commit": commit, "date": today().isoformat()}
+    stages = {stage["name"]: stage for stage in stored_stages()}
+    for line in pathlib.Path(stages_path).read_text().splitlines():
+        stage = stage_of(line)
+        stages[stage["name"]] = {**stage, **run}
+    totals = {key: sum(stage[key] for stage in stages.values()) for key in ("seconds", "passed", "failed", "skipped")}
+    STORED.write_text(json.dumps({**totals, "stages": list(stages.values())}, indent=1) + "\n")
 
 
 def age():
     if not STORED.exists():
         return "last full run: none is stored"
     result = json.loads(STORED.read_text())
-    commits = git("rev-list", "--count", f"{result['commit'].split()[0]}..HEAD")
-    days = (today() - datetime.date.fromisoformat(result["date"])).days
-    behind = f"{commits} commits" if commits is not None else f"not in this history ({result['commit'][:12]})"
-    return (f"last full run: {result['passed']} passed, {result['failed']} failed in {result['seconds'] / 60:.0f} minutes, "
-            f"{behind} and {days} days behind")
+    behind = {}
+    for stage in result["stages"]:
+        commits = git("rev-list", "--count", f"{stage['commit'].split()[0]}..HEAD")
+        behind[stage["name"]] = None if commits is None else int(commits)
+    unknown = [name for name, commits in behind.items() if commits is None]
+    oldest = min(datetime.date.fromisoformat(stage["date"]) for stage in result["stages"])
+    where = f"{', '.join(unknown)} not in this history" if unknown else f"at most {max(behind.values())} commits"
+    return (f"last full runs: {result['passed']} passed, {result['failed']} failed in {result['seconds'] / 60:.0f} minutes, "
+            f"{where} and {(today() - oldest).days} days behind")
 
 
 def runtime(checked):
@@ -66,7 +77,7 @@ def runtime(checked):
 
 def main():
     command, *words = sys.argv[1:] or [""]
-    if command == "store" and len(words) == 2:
+    if command == "store" and len(words) == 1:
         store(*words)
     elif command == "age" and not words:
         print(age())

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What was checked where, as a table: from the last full run of the tests and the tables of the offline compilers.
+"""What was checked where, as a table: from the last runs of the full tier's stages and the tables of the offline compilers.
     support_table.py                  prints it
     support_table.py --write FILE     puts it between FILE's two marker lines
     support_table.py --check FILE     fails if something else stands there
@@ -15,11 +15,11 @@ BEGIN, END = "<!-- support table: tools/support_table.py -->", "<!-- end of the 
 
 
 def executed(full):
-    """Rows of the stages of a full run that name a runtime."""
+    """Rows of the stages of the full tier that name a runtime."""
     for stage in full["stages"]:
         result = f"{stage['passed']} passed" + "".join(f", {stage[key]} {key}" for key in ("failed", "skipped") if stage[key])
         for runtime in stage.get("runtimes", []):
-            yield runtime["name"], runtime["version"], f"executed: {runtime['checked']}", result, full["date"]
+            yield runtime["name"], runtime["version"], f"executed: {runtime['checked']}", result, stage["date"]
 
 
 def compiled(table):

@@ -18,6 +18,12 @@ struct Logged {
     }));
   }
 
+  std::string all(LogLevel level) const {
+    std::string text;
+    for (const auto& line : lines) text += line.first == level ? line.second + '\n' : "";
+    return text;
+  }
+
   std::vector<std::pair<LogLevel, std::string>> lines;
   Context context;
 

@@ -168,7 +168,10 @@ TEST(Faults, SmallDevicesWorkAsTheySayTheyAre) {
       EXPECT_EQ(plan.variant.engine, Engine::kSimt);
       EXPECT_TRUE(runs(small.context, text)) << work_items;
     }
-    EXPECT_EQ(small.count(LogLevel::kWarning, ""), 0);  // planning knew
+    // planning knew; Mesa counts more local memory than a kernel has
+    if (small.context.device().platform.find("rusticl") == std::string::npos) {
+      EXPECT_EQ(small.all(LogLevel::kWarning), "");
+    }
   }
 }
 

@@ -92,6 +92,18 @@ checked() {
   "$@" build/src/cli/clsink devices --json | python3 tools/full_result.py runtime "$what"
 }
 
+# A runtime that is beside this system's: the smoke suite; with --full every device test.
+run_tier() {
+  if [ "$full" = 1 ]; then
+    run_device_tests
+    checked "every device test" env
+  else
+    run_suite smoke smoke env
+    checked "the smoke suite" env
+  fi
+  finish
+}
+
 finish() {
   echo "$passed passed, $failed failed, 0 skipped"
   [ "$failed" = 0 ]

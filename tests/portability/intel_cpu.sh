@@ -21,11 +21,4 @@ if [ -z "$library" ]; then
 fi
 echo "$library" >"$work/intel.icd"
 export OCL_ICD_VENDORS=$work/intel.icd CLSINK_DEVICE="Intel(R) OpenCL"
-if [ "$full" = 1 ]; then
-  run_device_tests
-  checked "every device test" env
-else
-  run_suite smoke smoke env
-  checked "the smoke suite" env
-fi
-finish
+run_tier

@@ -27,10 +27,14 @@ copy_libraries() {
   done
 }
 
+# A root that is no mount, as in a chroot, has no propagation that could be changed.
+propagation=private
+"${sudo[@]}" unshare --mount --propagation private true 2>/dev/null || propagation=unchanged
+
 # in_trixie COMMAND...: in this folder; the mounts are its own and vanish with it.
 in_trixie() {
   # shellcheck disable=SC2016
-  "${sudo[@]}" unshare --mount --propagation private bash -c '
+  "${sudo[@]}" unshare --mount --propagation "$propagation" bash -c '
     set -e
     root=$1 tree=$2
     shift 2
