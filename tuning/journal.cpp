@@ -1,25 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tuning/journal.hpp"
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <clsink/error.hpp>
 #include <clsink/version.hpp>
-#include <ctime>
 #include <filesystem>
 #include <sstream>
 
 #include "harness/launch_timing.hpp"
+#include "harness/timing.hpp"
 
 namespace clsink::tuning {
 namespace {
 
 constexpr int kFormat = 1;
 constexpr const char* kKinds[] = {"run", "begin", "ran", "sample", "rejected", "skipped", "cell"};
-
-std::string utc_date() { return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr))); }
 
 nlohmann::json line_of(const char* kind, const std::string& cell, const Candidate& candidate) {
   return {{"kind", kind}, {"cell", cell}, {"variant", to_string(candidate.variant)}, {"launch", to_string(candidate.launch)}};
@@ -145,7 +142,7 @@ void Journal::append(const nlohmann::json& line) {
 void Journal::run(const DeviceFacts& device, const std::string& device_line, const std::string& suite) {
   append({{"kind", "run"},
           {"format", kFormat},
-          {"date", utc_date()},
+          {"date", harness::utc_date()},
           {"version", version()},
           {"device", device.name},
           {"device_line", device_line},
@@ -161,7 +158,7 @@ void Journal::begin(const std::string& cell, const Candidate& candidate) { appen
 
 void Journal::ran(const std::string& cell, const Candidate& candidate, const FirstRun& first) {
   nlohmann::json line = line_of("ran", cell, candidate);
-  line.update({{"date", utc_date()},
+  line.update({{"date", harness::utc_date()},
                {"prepare_s", first.prepare_s},
                {"verify_s", first.verify_s},
                {"error", first.error},
@@ -189,7 +186,7 @@ void Journal::cell(const CellResult& result) {
   const std::string cell = to_string(result.problem);
   const nlohmann::json line = {{"kind", "cell"},
                                {"cell", cell},
-                               {"date", utc_date()},
+                               {"date", harness::utc_date()},
                                {"routed", result.routed},
                                {"bytes", result.bytes},
                                {"rounds", result.rounds},

@@ -12,8 +12,6 @@
 namespace clsink::tuning {
 namespace {
 
-constexpr double kLeastNoisePercent = 1;
-
 std::string trimmed(const std::string& text) {
   const std::size_t begin = text.find_first_not_of(" \t\r");
   return begin == std::string::npos ? "" : text.substr(begin, text.find_last_not_of(" \t\r") - begin + 1);
@@ -114,11 +112,8 @@ std::string joined(const std::vector<std::string>& lines) {
 }  // namespace
 
 std::string row_class(const DecodeProblem& problem) {
-  DecodeProblem plain;  // its text begins with the one type
-  plain.q_dtype = plain.kv_dtype = plain.out_dtype = problem.kv_dtype;
-  const std::string plain_text = to_string(plain);
-  return fmt::format("{} d={} g={} b={} kv={} route={}", plain_text.substr(0, plain_text.find(' ')), problem.head_dim,
-                     problem.group_size(), problem.max_batch, problem.max_kv_len, problem.routing.enabled ? 1 : 0);
+  return fmt::format("{} d={} g={} b={} kv={} route={}", to_string(problem.kv_dtype), problem.head_dim, problem.group_size(),
+                     problem.max_batch, problem.max_kv_len, problem.routing.enabled ? 1 : 0);
 }
 
 std::string row_text(const Winner& winner) {

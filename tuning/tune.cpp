@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <clsink/tune.hpp>
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <clsink/version.hpp>
-#include <ctime>
 
+#include "harness/timing.hpp"
 #include "tuning/rows.hpp"
 #include "tuning/tune_cell.hpp"
 
 namespace clsink {
 namespace {
+
+constexpr std::size_t kDay = 10;  // of "2026-11-22T..."
 
 class BudgetObserver : public tuning::Observer {
  public:
@@ -61,7 +62,7 @@ TuneResult tune(Context& context, cl_context opencl_context, cl_device_id device
                               result.gain,
                               context.device().driver,
                               version(),
-                              fmt::format("{:%Y-%m-%d}", fmt::gmtime(std::time(nullptr)))};
+                              harness::utc_date().substr(0, kDay)};
   result.rows = tuning::merge_rows("rows", "", context.tuning_device_line(), {winner}).text;
   return result;
 }

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <clsink/error.hpp>
-#include <cstdio>
 #include <limits>
 #include <memory>
 #include <random>
@@ -25,15 +24,15 @@ constexpr double kRoutedShare = 0.5;
 constexpr double kVariantShare = 0.6, kLaunchShare = 0.75;
 constexpr double kHopeless = 2;  // times slower than the best so far, in its first sample
 constexpr int kBestVariants = 3;
-constexpr int kOwnTurns = 3;  // of the planned engine's variants, before one of another engine
+constexpr int kOwnTurns = 3;     // of the planned engine's variants, before one of another engine
 constexpr int kLeastRounds = 3;  // before anything is dropped
 constexpr int kEnoughRounds = 24;
-constexpr double kLeastNoisePercent = 1;  // medians nearer than this are equal
 constexpr double kDropPercent = 3;
 constexpr std::uint32_t kOrderSeed = 1;
 
 // Its sequences are measured at one length: a row from that must not be one that others suffer from.
-constexpr const char* kStaticBatch = "sequences of a batch may differ in length, and a static schedule gives each as many workers";
+constexpr const char* kStaticBatch =
+    "sequences of a batch may differ in length, and a static schedule gives each as many workers";
 
 constexpr LaunchTuning kFirstLaunch{2, 1};  // of engines that no tuning row names
 
@@ -381,21 +380,6 @@ class Cell {
 };
 
 }  // namespace
-
-std::string to_string(const LaunchTuning& launch) {
-  return fmt::format("workers_per_cu={} min_tiles={}", launch.workers_per_cu, launch.min_tiles);
-}
-
-LaunchTuning parse_launch(const std::string& text) {
-  LaunchTuning launch;
-  int end = 0;
-  const int found =
-      std::sscanf(text.c_str(), "workers_per_cu=%d min_tiles=%d%n", &launch.workers_per_cu, &launch.min_tiles, &end);
-  if (found != 2 || static_cast<std::size_t>(end) != text.size()) {
-    throw Error(ErrorCode::kInvalidProblem, fmt::format("launch is '{}', must be workers_per_cu=N min_tiles=N", text));
-  }
-  return launch;
-}
 
 const char* to_string(Rejection why) noexcept {
   for (const auto& row : kRejections) {

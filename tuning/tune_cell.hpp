@@ -23,10 +23,8 @@ struct Candidate {
   friend bool operator!=(const Candidate& a, const Candidate& b) { return !(a == b); }
 };
 
-/// "workers_per_cu=2 min_tiles=1", as tuning rows have it.
-std::string to_string(const LaunchTuning& launch);
-/// Reads it back. Throws Error(kInvalidProblem).
-LaunchTuning parse_launch(const std::string& text);
+/// Medians that are nearer than this are equal.
+constexpr double kLeastNoisePercent = 1;
 
 /// Why a candidate is out.
 enum class Rejection : std::uint8_t {

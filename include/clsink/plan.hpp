@@ -70,6 +70,11 @@ struct LaunchTuning {
   }
 };
 
+/// "workers_per_cu=4 min_tiles=1".
+CLSINK_API std::string to_string(const LaunchTuning& tuning);
+/// Strict, as parse_variant. Throws Error(kInvalidProblem).
+CLSINK_API LaunchTuning parse_launch_tuning(const std::string& text);
+
 /// How well the tuning row fitted, from best to worst.
 enum class MatchLevel : std::uint8_t { kForced, kDevice, kFamily, kVendor, kGeneric };
 

@@ -106,6 +106,9 @@ struct DecodeProblem {
   friend bool operator!=(const DecodeProblem& a, const DecodeProblem& b) { return !(a == b); }
 };
 
+/// "f16", "bf16" or "f32".
+CLSINK_API const char* to_string(DType dtype);
+
 /// The problem as one line, for example "f16 hq=32 hkv=8 d=128 b=1 kv=131072 route=mean". Round-trips with parse_problem.
 CLSINK_API std::string to_string(const DecodeProblem& problem);
 

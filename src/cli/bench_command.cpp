@@ -10,6 +10,7 @@
 
 #include "cli/bench_problem.hpp"
 #include "cli/commands.hpp"
+#include "cli/files.hpp"
 #include "cli/interrupt.hpp"
 #include "cli/problem_lines.hpp"
 #include "harness/bench_data.hpp"
@@ -31,7 +32,7 @@ struct BenchArguments {
 std::vector<DecodeProblem> problems_of(const BenchArguments& arguments) {
   std::vector<std::string> lines = arguments.problems;
   if (!arguments.suite.empty()) {
-    for (std::string& line : problem_lines(read_problem_file(arguments.suite))) lines.push_back(std::move(line));
+    for (std::string& line : problem_lines(read_file(arguments.suite, "suite "))) lines.push_back(std::move(line));
   }
   if (lines.empty()) throw Error(ErrorCode::kInvalidProblem, "bench: name a problem or a --suite of them");
   std::vector<DecodeProblem> problems;

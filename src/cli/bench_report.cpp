@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/bench_report.hpp"
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <clsink/version.hpp>
 #include <cstdio>
-#include <ctime>
 
 #include "harness/launch_timing.hpp"
+#include "harness/timing.hpp"
 #include "harness/traffic.hpp"
 
 namespace clsink::cli {
@@ -24,8 +23,6 @@ std::string stages_text(const BenchRow& row) {
   for (const auto& [stage, us] : row.stage_us) text += fmt::format("{}{} {:.1f}", text.empty() ? "" : ", ", stage, us);
   return text;
 }
-
-std::string utc_date() { return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr))); }
 
 }  // namespace
 
@@ -82,7 +79,7 @@ void print_bench_rows(const std::vector<BenchRow>& rows, std::int64_t wanted_swe
 
 nlohmann::json to_json(const std::vector<BenchRow>& rows, const DeviceFacts& device) {
   nlohmann::json result = nlohmann::json::array();
-  const std::string date = utc_date();
+  const std::string date = harness::utc_date();
   for (const BenchRow& row : rows) {
     nlohmann::json stages = nlohmann::json::object();
     for (const auto& [stage, us] : row.stage_us) stages[stage] = us;

@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/problem_lines.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <clsink/error.hpp>
-#include <fstream>
 #include <sstream>
 
 namespace clsink::cli {
@@ -19,13 +15,6 @@ std::vector<std::string> problem_lines(const std::string& text) {
     if (!line.empty()) lines.push_back(line);
   }
   return lines;
-}
-
-std::string read_problem_file(const std::string& path) {
-  std::ifstream file(path);
-  std::ostringstream text;
-  if (!file || !(text << file.rdbuf())) throw Error(ErrorCode::kInvalidProblem, fmt::format("suite {}: cannot be read", path));
-  return text.str();
 }
 
 }  // namespace clsink::cli

@@ -10,7 +10,4 @@ namespace clsink::cli {
 /// Without comments and blank lines.
 std::vector<std::string> problem_lines(const std::string& text);
 
-/// Throws Error(kInvalidProblem) if it cannot be read.
-std::string read_problem_file(const std::string& path);
-
 }  // namespace clsink::cli

@@ -6,9 +6,9 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
-#include <sstream>
 
 #include "cli/commands.hpp"
+#include "cli/files.hpp"
 #include "cli/report_data.hpp"
 
 namespace clsink::cli {
@@ -19,14 +19,6 @@ struct ReportArguments {
   std::string output = "report.html";
   bool json = false;
 };
-
-std::string read_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  text << file.rdbuf();
-  if (!file || !text) throw Error(ErrorCode::kInvalidProblem, fmt::format("{}: cannot be read, or is empty", path));
-  return text.str();
-}
 
 void write_page(const ReportArguments& arguments, const std::string& page) {
   for (const std::string& input : arguments.inputs) {
@@ -42,7 +34,10 @@ void write_page(const ReportArguments& arguments, const std::string& page) {
 
 int run_report(const ReportArguments& arguments) {
   std::vector<ReportInput> inputs;
-  for (const std::string& path : arguments.inputs) inputs.push_back({path, read_file(path)});
+  for (const std::string& path : arguments.inputs) {
+    inputs.push_back({path, read_file(path)});
+    if (inputs.back().text.empty()) throw Error(ErrorCode::kInvalidProblem, fmt::format("{}: is empty", path));
+  }
   const nlohmann::json document = report_document(inputs);
   for (const nlohmann::json& remark : document["remarks"]) fmt::print(stderr, "{}\n", remark.get<std::string>());
   if (arguments.json) {

@@ -9,12 +9,11 @@
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
 #include <map>
 #include <memory>
-#include <sstream>
 
 #include "cli/commands.hpp"
+#include "cli/files.hpp"
 #include "cli/interrupt.hpp"
 #include "cli/problem_lines.hpp"
 #include "cli/tune_worker.hpp"
@@ -40,31 +39,13 @@ struct TuneArguments {
   bool dry_run = false, json = false;
 };
 
-std::string read_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
-
-// To a temporary name first: what is there stays whole.
-void write_file(const std::string& path, const std::string& text) {
-  const std::string temporary = path + ".part";
-  {
-    std::ofstream file(temporary, std::ios::binary);
-    file << text << std::flush;
-    if (!file) throw Error(ErrorCode::kInvalidProblem, fmt::format("{}: cannot be written", temporary));
-  }
-  std::filesystem::rename(temporary, path);
-}
-
 SweepOptions options_of(const TuneArguments& arguments) {
   SweepOptions options;
   std::vector<std::string> lines = arguments.problems;
   options.suite = "problems";
   if (!arguments.suite.empty()) {
     options.suite = arguments.suite;
-    for (std::string& line : problem_lines(read_problem_file(arguments.suite))) lines.push_back(std::move(line));
+    for (std::string& line : problem_lines(read_file(arguments.suite, "suite "))) lines.push_back(std::move(line));
   } else if (lines.empty()) {
     options.suite = "models";
     lines = problem_lines(std::string(k_models_suite));
@@ -149,7 +130,7 @@ struct Finished {
 };
 
 tuning::Candidate candidate_of(const nlohmann::json& measured) {
-  return {parse_variant(measured.at("variant")), tuning::parse_launch(measured.at("launch"))};
+  return {parse_variant(measured.at("variant")), parse_launch_tuning(measured.at("launch"))};
 }
 
 Finished finished_of(const tuning::JournalContents& journal) {
@@ -199,7 +180,8 @@ void print_summary(const TuneArguments& arguments, const SweepOptions& options, 
 }
 
 void write_rows(const std::string& path, const Finished& finished) {
-  const tuning::Merged merged = tuning::merge_rows(path, read_file(path), finished.device_line, finished.winners);
+  const std::string before = std::filesystem::exists(path) ? read_file(path) : "";
+  const tuning::Merged merged = tuning::merge_rows(path, before, finished.device_line, finished.winners);
   write_file(path, merged.text);
   for (const std::string& note : merged.notes) fmt::print("{}: {}\n", path, note);
 }

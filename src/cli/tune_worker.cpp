@@ -83,8 +83,8 @@ class Sweep {
     journal_.run(context.device(), context.tuning_device_line(), options_.suite);
     std::size_t before = 0;
     for (const DecodeProblem& problem : options_.problems) before += journal_.finished(to_string(problem)) ? 1 : 0;
-    fmt::print("{}, driver {}: {} cells, {} of them measured before; journal {}\n", bench_->opencl.name, context.device().driver,
-               options_.problems.size(), before, options_.journal);
+    fmt::print("{}, driver {}: {} cells, {} of them measured before; journal {}\n", bench_->opencl.name,
+               context.device().driver, options_.problems.size(), before, options_.journal);
     for (std::size_t i = 0; i < options_.problems.size(); ++i) {
       const DecodeProblem& problem = options_.problems[i];
       if (journal_.finished(to_string(problem))) continue;

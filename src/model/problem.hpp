@@ -21,7 +21,6 @@ std::optional<std::string> invalid_reason(const DecodeProblem& problem);
 /// The problem with every packed stride filled in. Throws Error(kInvalidProblem) if it is invalid.
 DecodeProblem resolve(const DecodeProblem& problem);
 
-const char* to_string(DType dtype);
 const char* to_string(Policy policy);
 
 }  // namespace clsink

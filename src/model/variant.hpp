@@ -31,8 +31,4 @@ const char* to_string(Engine engine);
 const char* to_string(Schedule schedule);
 const char* to_string(Fusion fusion);
 
-std::string to_string(const LaunchTuning& tuning);
-/// Strict, as parse_variant.
-LaunchTuning parse_launch_tuning(const std::string& text);
-
 }  // namespace clsink

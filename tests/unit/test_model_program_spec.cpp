@@ -106,7 +106,8 @@ TEST(ProgramSpecs, FencesBetweenWorkGroups) {
   }
 }
 
-// Intel alone, where registers would not do: the Max always, Arc from 3 heads on and to route, GPUs without such registers never.
+// Intel alone, where registers would not do: the Max always, Arc from 3 heads on and to route, GPUs without such registers
+// never.
 TEST(ProgramSpecs, LargeRegisterFiles) {
   const std::string option = "-cl-intel-256-GRF-per-thread";
   for (const int heads : {1, 2, 3, 16}) {
