@@ -36,17 +36,6 @@ constexpr const char* kStaticBatch =
 
 constexpr LaunchTuning kFirstLaunch{2, 1};  // of engines that no tuning row names
 
-const struct {
-  Rejection why;
-  const char* name;
-} kRejections[] = {{Rejection::kConstraint, "constraint"},
-                   {Rejection::kBuild, "build"},
-                   {Rejection::kLaunch, "launch"},
-                   {Rejection::kWrong, "wrong"},
-                   {Rejection::kSlow, "slow"},
-                   {Rejection::kTimeout, "timeout"},
-                   {Rejection::kCrash, "crash"}};
-
 class Cell {
  public:
   Cell(Context& context, const harness::OpenClDevice& opencl, harness::ReadBandwidth& read, const DecodeProblem& problem,
@@ -380,20 +369,6 @@ class Cell {
 };
 
 }  // namespace
-
-const char* to_string(Rejection why) noexcept {
-  for (const auto& row : kRejections) {
-    if (row.why == why) return row.name;
-  }
-  return "?";
-}
-
-std::optional<Rejection> parse_rejection(const std::string& text) {
-  for (const auto& row : kRejections) {
-    if (text == row.name) return row.why;
-  }
-  return std::nullopt;
-}
 
 CellResult tune_cell(Context& context, const harness::OpenClDevice& opencl, harness::ReadBandwidth& read,
                      const DecodeProblem& problem, const CellOptions& options, Observer& observer) {

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <functional>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +12,7 @@
 #include "harness/opencl_device.hpp"
 #include "harness/read_bandwidth.hpp"
 #include "harness/timing.hpp"
+#include "tuning/rejection.hpp"
 
 namespace clsink::tuning {
 
@@ -25,19 +25,6 @@ struct Candidate {
 
 /// Medians that are nearer than this are equal.
 constexpr double kLeastNoisePercent = 1;
-
-/// Why a candidate is out.
-enum class Rejection : std::uint8_t {
-  kConstraint,  ///< it does not fit the device or the problem
-  kBuild,       ///< the device does not build or start it
-  kLaunch,      ///< a step of it fails
-  kWrong,       ///< its results are not the reference's
-  kSlow,        ///< others are faster beyond doubt
-  kTimeout,     ///< it did not come back
-  kCrash,       ///< the process died of it
-};
-const char* to_string(Rejection why) noexcept;
-std::optional<Rejection> parse_rejection(const std::string& text);
 
 /// A candidate's first run.
 struct FirstRun {
