@@ -114,6 +114,9 @@ Journal::Journal(const std::string& path, const DeviceFacts& device) : path_(pat
       }
     } else if (kind == "cell") {
       cells_[line["cell"]] = line;
+      skipped_.erase(line["cell"]);
+    } else if (kind == "skipped") {
+      skipped_.insert(line["cell"]);
     } else if (kind == "rejected" && holds_again(line["why"])) {
       known_bad_[line["cell"]].push_back(candidate_text(line));
     }
@@ -202,15 +205,30 @@ void Journal::cell(const CellResult& result) {
   cells_[cell] = line;
 }
 
+namespace {
+
+// For whoever outlived the process that wrote the journal.
+bool append_to(const std::string& path, const JournalContents& contents, const nlohmann::json& line) {
+  if (!contents.remark.empty()) std::filesystem::resize_file(path, contents.whole_bytes);
+  std::ofstream file(path, std::ios::app | std::ios::binary);
+  file << line.dump() << '\n' << std::flush;
+  return file.good();
+}
+
+}  // namespace
+
 bool reject_last_begin(const std::string& path, Rejection why, const std::string& reason) {
   const JournalContents contents = read_journal(path);
   if (!contents.last_begin) return false;
   nlohmann::json line = *contents.last_begin;
   line.update({{"kind", "rejected"}, {"why", to_string(why)}, {"reason", reason}});
-  if (!contents.remark.empty()) std::filesystem::resize_file(path, contents.whole_bytes);
-  std::ofstream file(path, std::ios::app | std::ios::binary);
-  file << line.dump() << '\n' << std::flush;
-  return file.good();
+  return append_to(path, contents, line);
+}
+
+bool skip_last_cell(const std::string& path, const std::string& reason) {
+  const JournalContents contents = read_journal(path);
+  if (contents.lines.empty() || contents.lines.back()["kind"] != "sample") return false;
+  return append_to(path, contents, {{"kind", "skipped"}, {"cell", contents.lines.back()["cell"]}, {"reason", reason}});
 }
 
 }  // namespace clsink::tuning

@@ -13,6 +13,7 @@
 #include <fstream>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -47,6 +48,8 @@ class Journal {
   const JournalContents& before() const { return before_; }
   /// The result of a cell that is finished, of this run or one before.
   std::optional<nlohmann::json> finished(const std::string& cell) const;
+  /// Whether the cell was skipped, and not finished since.
+  bool skipped(const std::string& cell) const { return skipped_.count(cell) != 0; }
   /// Whether a candidate was thrown out of the cell for a reason that holds again.
   bool known_bad(const std::string& cell, const Candidate& candidate) const;
 
@@ -64,13 +67,16 @@ class Journal {
 
   std::string path_;
   JournalContents before_;
-  std::map<std::string, nlohmann::json> cells_;                // by problem
+  std::map<std::string, nlohmann::json> cells_;  // by problem
+  std::set<std::string> skipped_;
   std::map<std::string, std::vector<std::string>> known_bad_;  // problem -> "variant | launch"
   std::ofstream file_;
 };
 
 /// Throws out the candidate that the journal's process died in, for whoever outlived that; false if there was none.
 bool reject_last_begin(const std::string& path, Rejection why, const std::string& reason);
+/// Skips the cell that the journal's process died in while its candidates took turns; false if there was none.
+bool skip_last_cell(const std::string& path, const std::string& reason);
 
 /// A candidate as lines have it.
 std::string to_string(const Candidate& candidate);

@@ -90,7 +90,7 @@ int wait_watched(pid_t child, const TuneArguments& arguments, bool& timed_out) {
 }
 
 // Runs the sweep in child processes until one of them ends by itself.
-int supervise(const TuneArguments& arguments, const SweepOptions& options) {
+int supervise(const TuneArguments& arguments, SweepOptions options) {
   while (true) {
     std::fflush(stdout);
     const pid_t child = fork();
@@ -114,10 +114,14 @@ int supervise(const TuneArguments& arguments, const SweepOptions& options) {
     std::string reason = code == kExitDeviceLost ? "the device answered no more" : "the process ended in it";
     if (timed_out) reason = fmt::format("nothing came back for {:.0f} s", arguments.watchdog_seconds);
     const auto why = timed_out ? tuning::Rejection::kTimeout : tuning::Rejection::kCrash;
-    if (!tuning::reject_last_begin(arguments.journal, why, reason)) {
+    options.going_on = true;
+    if (tuning::reject_last_begin(arguments.journal, why, reason)) {
+      fmt::print("\na candidate was thrown out ({}): {}; going on\n", to_string(why), reason);
+    } else if (tuning::skip_last_cell(arguments.journal, reason + " while its candidates took turns")) {
+      fmt::print("\na cell was skipped: {} while its candidates took turns; going on\n", reason);
+    } else {
       throw Error(ErrorCode::kOpenCl, fmt::format("the sweep's process was lost and no candidate to blame: {}", reason));
     }
-    fmt::print("\na candidate was thrown out ({}): {}; going on\n", to_string(why), reason);
   }
 }
 

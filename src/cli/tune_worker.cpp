@@ -87,7 +87,7 @@ class Sweep {
                context.device().driver, options_.problems.size(), before, options_.journal);
     for (std::size_t i = 0; i < options_.problems.size(); ++i) {
       const DecodeProblem& problem = options_.problems[i];
-      if (journal_.finished(to_string(problem))) continue;
+      if (is_done(problem)) continue;
       const double left = seconds_left();
       if (stop() || left < kLeastCellSeconds) break;
       const double cells = cells_left(i), least = std::min(kWorthwhileSeconds, left / std::min(cells, kFewCells));
@@ -136,10 +136,14 @@ class Sweep {
 
   double seconds_left() const { return 1e-6 * (options_.end_us - harness::wall_clock_us()); }
 
+  bool is_done(const DecodeProblem& problem) const {
+    const std::string cell = to_string(problem);
+    return journal_.finished(cell) || (options_.going_on && journal_.skipped(cell));
+  }
+
   double cells_left(std::size_t from) const {
     double cells = 0;
-    for (std::size_t i = from; i < options_.problems.size(); ++i)
-      cells += journal_.finished(to_string(options_.problems[i])) ? 0 : 1;
+    for (std::size_t i = from; i < options_.problems.size(); ++i) cells += is_done(options_.problems[i]) ? 0 : 1;
     return cells;
   }
 

@@ -16,7 +16,8 @@ struct SweepOptions {
   std::string device;                   ///< part of its name; empty: the default
   std::vector<std::string> tuning_files;
   std::string journal;
-  double end_us = 0;  ///< of harness::wall_clock_us, when time is up
+  double end_us = 0;      ///< of harness::wall_clock_us, when time is up
+  bool going_on = false;  ///< in the place of a process that was lost: what was skipped stays so
 };
 
 /// The exit code of a process whose device answers no more after the candidate that the journal has begun last.

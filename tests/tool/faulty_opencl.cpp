@@ -2,7 +2,7 @@
 // Loaded before the OpenCL library (LD_PRELOAD), so that launches of kernel "decode" in work-groups of CLSINK_FAULT_WG
 // work-items go wrong as CLSINK_FAULT says: "wrong" (nothing is computed), "hang", "crash", "lose" (from then on every launch
 // and every wait of the process fails, as on NVIDIA after a bad address); with CLSINK_FAULT_ONCE, the path of a file to be
-// made, the first launch alone.
+// made, the first launch alone; with CLSINK_FAULT_JOURNAL, the path of a sweep's journal, once candidates take turns.
 #ifndef CL_TARGET_OPENCL_VERSION
 #define CL_TARGET_OPENCL_VERSION 120
 #endif
@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <fstream>
 #include <string>
 
 namespace {
@@ -27,7 +28,17 @@ bool is_meant(cl_kernel kernel, const size_t* local) {
   return std::string(name) == "decode" && local != nullptr && std::to_string(local[0]) == variable("CLSINK_FAULT_WG");
 }
 
+bool turns_are_taken() {
+  static bool taken = false;
+  const std::string journal = variable("CLSINK_FAULT_JOURNAL");
+  if (journal.empty() || taken) return true;
+  std::ifstream file(journal);
+  for (std::string line; !taken && std::getline(file, line);) taken = line.find("\"kind\":\"sample\"") != std::string::npos;
+  return taken;
+}
+
 bool is_time() {
+  if (!turns_are_taken()) return false;
   const std::string once = variable("CLSINK_FAULT_ONCE");
   return once.empty() || open(once.c_str(), O_CREAT | O_EXCL, 0600) >= 0;
 }

@@ -60,6 +60,11 @@ def check_t4(document):
     return counts
 
 
+def planned_wg():
+    words = json.loads(clsink("plan", CELL, "--json").stdout)["variant"].split()
+    return next(word[3:] for word in words if word.startswith("wg="))
+
+
 def test_sweep():
     dry = clsink("tune", "--problem", CELL, "--dry-run").stdout
     check("variants fit; now: " in dry and CELL in dry and not (FOLDER / "clsink-tune.jsonl").exists(), dry)
@@ -127,7 +132,7 @@ def test_resume():
 
 def test_faults():
     """Variants that compute nothing are thrown out, and one that hangs, crashes or loses the device; the sweep goes on."""
-    if " wg=64 " in json.loads(clsink("plan", CELL, "--json").stdout)["variant"]:
+    if planned_wg() == "64":
         raise SystemExit(77)  # what is planned must work
     for fault, why in (("wrong", "wrong"), ("hang", "timeout"), ("crash", "crash"), ("lose", "crash")):
         path = f"{fault}.jsonl"
@@ -140,6 +145,16 @@ def test_faults():
             check(len(found) == 1 and "going on" in done.stdout and len(of_kind("run", path)) == 2, fault, done.stdout)
         cells = of_kind("cell", path)
         check(len(cells) == 1 and (once or " wg=64 " not in cells[0]["best"]["variant"]), fault, cells, done.stdout)
+
+
+def test_fault_in_turns():
+    """Nobody can say which candidate it was: the cell is skipped, and others are tuned."""
+    done = tune(problems=(CELL, OTHER), seconds=16, LD_PRELOAD=FAULTY, CLSINK_FAULT="crash", CLSINK_FAULT_WG=planned_wg(),
+                CLSINK_FAULT_ONCE=str(FOLDER / "once"), CLSINK_FAULT_JOURNAL=str(FOLDER / "clsink-tune.jsonl"))
+    skipped = of_kind("skipped")
+    check([line["cell"] for line in skipped] == [CELL] and "took turns" in skipped[0]["reason"], skipped, done.stdout)
+    check([line["cell"] for line in of_kind("cell")] == [OTHER] and "1 of 2 cells measured" in done.stdout, done.stdout)
+    check("2 of 2 cells measured" in tune(problems=(CELL, OTHER), seconds=8).stdout, "the next run tries again")
 
 
 def test_errors():
