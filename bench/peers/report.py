@@ -11,7 +11,7 @@ from typing import Any
 from journal import Journal, Record
 
 Row = dict[str, Any]
-METHOD = ("One card, one run: in every round each peer is timed, then clsink. Peers: replays of a CUDA graph with several calls, "
+METHOD = ("In every round, on one card at a time (sessions): each peer is timed, then clsink. Peers: replays of a CUDA graph with several calls, "
           "caches rotated so that a sweep reads more than four times the last-level cache, median of the replays; outputs checked "
           "against a reference in double. clsink: `clsink bench` as its own process, wall time per back-to-back enqueue, median of "
           "its rounds; clsink_kernels_ms is the sum of its kernels' profiling times instead, clsink_enqueue_us the host's time for "
