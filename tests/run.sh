@@ -138,7 +138,8 @@ if [ "$full" = 0 ] && [ "$SECONDS" -gt $((kWarnMinutes * 60)) ]; then
   echo "warning: longer than the $kWarnMinutes minutes that these tests may take on two idle cores"
 fi
 if [ "$full" = 1 ]; then
-  python3 tools/full_result.py store "$logs/stages.tsv" && echo "stored in bench/results/full.json"
+  python3 tools/full_result.py store "$logs/stages.tsv" && python3 tools/support_table.py --write README.md &&
+    echo "stored in bench/results/full.json and the README's table"
 else
   python3 tools/full_result.py age
 fi

@@ -43,7 +43,7 @@ def stored_stages():
 
 def store(stages_path):
     commit = git("rev-parse", "HEAD") or "unknown"
-    if git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!bench/results/full.json"):
+    if git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!bench/results/full.json", ":!README.md"):
         commit += " with changes"
     run = {"commit": commit, "date": today().isoformat()}
     stages = {stage["name"]: stage for stage in stored_stages()}
