@@ -183,12 +183,11 @@ class Cell {
 
   // What is compared with must run.
   void admit_or_throw(const Candidate& candidate) {
-    std::optional<std::pair<Rejection, std::string>> failure;
     if (known_bad(candidate)) {
-      failure = {Rejection::kCrash, "it was thrown out before"};
-    } else if (admit(candidate, &failure)) {
-      return;
+      throw Error(ErrorCode::kBuildFailed, fmt::format("what the device gets for {} was thrown out before", to_string(problem_)));
     }
+    std::optional<std::pair<Rejection, std::string>> failure;
+    if (admit(candidate, &failure)) return;
     throw Error(ErrorCode::kBuildFailed, fmt::format("what the device gets for {} does not pass ({}): {}", to_string(problem_),
                                                      to_string(failure->first), failure->second));
   }

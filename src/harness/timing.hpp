@@ -37,9 +37,10 @@ struct Sample {
   double cpu_us = 0;
 };
 double wall_clock_us();
+double process_cpu_us();
+
 /// Now, as "2026-11-22T17:05:00Z".
 std::string utc_date();
-double process_cpu_us();
 
 /// Times one call of `work` that does `repeats` equal pieces; the sample is that of one piece.
 Sample time_repeats(int repeats, const std::function<void()>& work);

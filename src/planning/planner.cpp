@@ -148,6 +148,12 @@ DecodePlan make_plan(const DeviceFacts& facts, const DecodeProblem& problem, con
   return plan;
 }
 
+std::int32_t even_workers(std::int32_t workers, std::int32_t groups) {
+  if (groups <= workers) return workers;
+  const std::int32_t each = static_cast<std::int32_t>(ceil_div(groups, workers)), even = groups / each;
+  return groups % each == 0 && 16 * std::int64_t{even} >= 15 * std::int64_t{workers} ? even : workers;
+}
+
 std::size_t work_groups(const DecodePlan& plan, Kernel kernel, std::int32_t batch) {
   const DecodeProblem& p = plan.problem;
   const std::size_t groups = static_cast<std::size_t>(batch) * static_cast<std::size_t>(p.num_kv_heads);
@@ -164,12 +170,6 @@ std::size_t work_groups(const DecodePlan& plan, Kernel kernel, std::int32_t batc
       return groups * static_cast<std::size_t>(p.group_size());
   }
   return 0;
-}
-
-std::int32_t even_workers(std::int32_t workers, std::int32_t groups) {
-  if (groups <= workers) return workers;
-  const std::int32_t each = static_cast<std::int32_t>(ceil_div(groups, workers)), even = groups / each;
-  return groups % each == 0 && 16 * std::int64_t{even} >= 15 * std::int64_t{workers} ? even : workers;
 }
 
 }  // namespace clsink
