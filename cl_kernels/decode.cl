@@ -7,6 +7,7 @@
 //             part each: of the work list the last workers that share the group, beside a static schedule others, behind
 //             all workers. One merger waits for lower work-groups only, which start before it; where there are more, those
 //             that wait are too few to fill the device, so that those they wait for go on.
+//          3: the same behind a launch of route, for more groups than a prologue can route
 #include "epilogue.clh"
 #include "kv_layout.clh"
 #include "partials.clh"
@@ -17,7 +18,7 @@
 #if FUSION && WORKLIST
 #include "work_list.clh"
 #endif
-#if FUSION == 2
+#if FUSION >= 2
 #include "merge.clh"
 #endif
 #if ENGINE == 0 || ENGINE == 3
@@ -76,7 +77,7 @@ __kernel REQUESTED_SUB_GROUP __attribute__((reqd_work_group_size(WG, 1, 1))) voi
 #if SUB_GROUP_SIZE
   if (args.batch == 0 && worker == 0) report_sub_group_size(workspace);
 #endif
-#if FUSION == 2
+#if FUSION >= 2
   MERGE_LOCAL_MEMORY
 #endif
 #if RANGES_IN_PROLOGUE
@@ -88,7 +89,14 @@ __kernel REQUESTED_SUB_GROUP __attribute__((reqd_work_group_size(WG, 1, 1))) voi
   work_out_ranges(&source, &routing, first, count, prologue_ranges, prologue_scores, reports);
 #endif
 
-  worker_share share = make_share(0, 0, 0);
+#if ENGINE == 2 && !WORKLIST && !ROUTED && !PAGE_SIZE
+  // Where workers take turns, the first tile is theirs whatever the length: its tokens come in while the length does.
+  if (args.keep_last >= args.max_kv_len && worker < groups * args.splits) {
+    const group_cache cache = open_cache(&args, k, v, page_table, worker % groups / args.num_kv_heads, worker % groups % args.num_kv_heads);
+    engine_prefetch(&cache, worker / groups * TILE_KV, args.least_kv_len);
+  }
+#endif
+  worker_share share = no_share();
 #if WORKLIST && FUSION
   GROUP_LOCAL int sums[LIST_SUMS];
   const work_list list = make_work_list(&source, sums);
@@ -97,7 +105,7 @@ __kernel REQUESTED_SUB_GROUP __attribute__((reqd_work_group_size(WG, 1, 1))) voi
 #elif WORKLIST
   if (groups > 0 && worker < args.workers) {  // those that schedule has written
     const int4 words = shares_in(&args, workspace)[worker];
-    share = make_share(words.x, words.y, words.z);
+    share = make_share(words.x, words.y, words.z, words.w);
   }
 #else
 #if RANGES_IN_PROLOGUE
@@ -107,22 +115,26 @@ __kernel REQUESTED_SUB_GROUP __attribute__((reqd_work_group_size(WG, 1, 1))) voi
   if (groups > 0) share = static_share(&source, worker);
 #endif
 
-#if FUSION == 2 && WORKLIST
+#if FUSION >= 2 && WORKLIST
   // The groups that the worker began and ended with and did not finish: where their partials are.
-  int first_cut = 0, last_cut = 0;
+  int first_cut = 0, last_cut = 0, list_begin = share.list_begin;
   group_slots first_slots = make_slots((int4)(0)), last_slots = make_slots((int4)(0));
 #endif
   // A worker without work runs no turn of the loop. It does not return early: beside a return, PoCL 3.1 compiles loops over
   // work-items wrongly.
   int begin = share.tile, remaining = share.num_tiles, first_segment = 1;
-  for (int group = share.group; remaining > 0; ++group) {
-    const token_ranges ranges = load_ranges(&source, group);
+  token_ranges next_ranges;
+  if (remaining > 0) next_ranges = load_ranges(&source, share.group);
+  for (int group = share.group; remaining > 0;
+       remaining -= WORKLIST && group + 1 < groups ? places_before(&args, tiles_of(next_ranges, tile_size(&args)).count) : 0,
+           ++group) {
+    const token_ranges ranges = next_ranges;
+    if (group + 1 < groups) next_ranges = load_ranges(&source, group + 1);  // nobody waits for it now
     const tile_list tiles = tiles_of(ranges, tile_size(&args));
     if (tiles.count == 0) continue;
-    const int end = min(tiles.count, begin + remaining);
-    const int whole = begin == 0 && end == tiles.count;
+    const int count = share.stride > 1 ? remaining : min(tiles.count - begin, remaining);
+    const int whole = count == tiles.count;
     const int slot = WORKLIST ? 2 * worker + !first_segment : group * args.splits + worker / groups;
-    const token_ranges segment = clip_to_tiles(ranges, tiles, begin, end, tile_size(&args));
 
     const int sequence = group / args.num_kv_heads, kv_head = group % args.num_kv_heads;
     const group_cache cache = open_cache(&args, k, v, page_table, sequence, kv_head);
@@ -130,18 +142,23 @@ __kernel REQUESTED_SUB_GROUP __attribute__((reqd_work_group_size(WG, 1, 1))) voi
                                  (long)kv_head * GROUP_SIZE * args.q.head;
     engine_begin(&engine, q_rows, args.q.head, args.scale * LOG2_E);
     for (int last = 0; last < 2; ++last) {  // one call, so that the engine is compiled once
-      const int range_begin = last ? segment.last_begin : segment.first_begin;
-      const int range_end = last ? segment.kv_len : segment.first_end;
-      if (range_begin < range_end) engine_run(&engine, &cache, range_begin, range_end, source.status);
+      const token_run run = run_in_range(ranges, tiles, last, begin, count, share.stride, tile_size(&args));
+      if (run.begin < run.stop) engine_run(&engine, &cache, run, source.status);
     }
+#if ENGINE == 2 && WORKLIST && !PAGE_SIZE
+    if (remaining > count) {  // the next group's first tokens come in while this one's are merged
+      const group_cache next = open_cache(&args, k, v, page_table, (group + 1) / args.num_kv_heads, (group + 1) % args.num_kv_heads);
+      const int first = next_ranges.first_end > next_ranges.first_begin ? next_ranges.first_begin : next_ranges.last_begin;
+      engine_prefetch(&next, first, next_ranges.kv_len);
+    }
+#endif
     engine_merge(&engine);
     for (int first_head = 0; first_head < GROUP_SIZE; first_head += ENGINE_HEADS) {
       engine_publish(&engine, first_head);
       write_heads(&args, &engine, group, first_head, whole, slot, workspace, out, lse);
     }
-#if FUSION == 2 && WORKLIST
+#if FUSION >= 2 && WORKLIST
     if (!whole) {
-      const int list_begin = share_begin(list.total, list.sharing, worker + 1) - remaining - begin - args.group_tiles;
       const group_slots slots = make_slots(list_slots(&args, list.total, list.sharing, list_begin, tiles.count));
       if (first_segment) {
         first_cut = group;
@@ -152,11 +169,14 @@ __kernel REQUESTED_SUB_GROUP __attribute__((reqd_work_group_size(WG, 1, 1))) voi
       }
     }
 #endif
-    remaining -= end - begin + (WORKLIST ? args.group_tiles : 0);
+#if FUSION >= 2 && WORKLIST
+    list_begin += num_places(&args, tiles.count);
+#endif
+    remaining -= count;
     begin = 0;
     first_segment = 0;
   }
-#if FUSION == 2
+#if FUSION >= 2
   // groups without tiles, which nobody else writes
   for (int group = worker; group < groups; group += (int)get_num_groups(0)) {
     if (load_tile_count(&source, group) > 0) continue;

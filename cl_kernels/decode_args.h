@@ -19,19 +19,22 @@
 
 // Groups that a prologue can route.
 #define CLSINK_MAX_PROLOGUE_GROUPS 64
-// Tiles that a group counts for in a GPU's work list beside its own.
+// Tiles that a group counts for in a GPU's work list beside its own, if those are few.
 #define CLSINK_GPU_GROUP_TILES 2
+#define CLSINK_SHORT_GROUP_TILES 4
+
 // Element strides of rows; `block` is the sequence of q, out and a contiguous cache, or the page of a paged cache.
 typedef struct {
   CLSINK_LONG token, head, block;
 } clsink_strides;
 
-// flags of decode_args: which optional buffers are there (an absent one is a null pointer)
+// flags of decode_args: which optional buffers are there (an absent one is a null pointer), and the order of tiles (share.clh)
 #define CLSINK_HAS_TAU_OFFSETS 1
 #define CLSINK_HAS_ANCHOR 2
 #define CLSINK_HAS_LSE 4
 #define CLSINK_HAS_STATISTICS 8
 #define CLSINK_HAS_STATUS 16
+#define CLSINK_TILES_BY_TURNS 32
 
 // policy of decode_args
 #define CLSINK_POLICY_MEAN 0
@@ -48,7 +51,7 @@ typedef struct {
   CLSINK_LONG step_tag;  // of what the work-groups of this step leave for one another
   clsink_strides q, k, v, out;
   CLSINK_LONG page_table_stride, num_pages;
-  CLSINK_INT batch, num_kv_heads, max_kv_len, flags;
+  CLSINK_INT batch, num_kv_heads, max_kv_len, least_kv_len, flags;
   CLSINK_INT tile_kv, workers, splits, min_tiles;
   CLSINK_INT keep_first, keep_last;            // token set of a group that is not routed
   CLSINK_INT surrogate_first, surrogate_last;  // of one that is

@@ -16,6 +16,6 @@ __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void schedule(const __g
   const int workers = list.groups > 0 ? args.workers : 0;
   for (int worker = (int)get_local_id(0); worker < workers; worker += WG) {
     const worker_share share = listed_share(&source, &list, worker);
-    shares_in(&args, workspace)[worker] = (int4)(share.group, share.tile, share.num_tiles, 0);
+    shares_in(&args, workspace)[worker] = (int4)(share.group, share.tile, share.num_tiles, share.stride);
   }
 }

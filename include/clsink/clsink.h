@@ -309,6 +309,7 @@ typedef struct clsink_step {
   int32_t tau_count; /**< cosine routing: 1 to 16 points */
   /** Rising kv_len; tau is linear in log2(kv_len) between the points and constant outside; +infinity is dense. */
   clsink_tau_point tau[CLSINK_MAX_TAU_TABLE];
+  int32_t least_kv_len; /**< no sequence is shorter, as far as the caller knows: 0 to max_kv_len; only speed depends on it */
 } clsink_step;
 
 CLSINK_API void clsink_step_init(clsink_step* step, size_t struct_size);

@@ -72,6 +72,9 @@ struct DecodeStep {
   float scale = 0.0F;      ///< of the logits, usually 1 / sqrt(head_dim)
   TauTable tau;            ///< cosine routing: 1 to 16 points with rising kv_len; +infinity is dense, bit for bit
   float floor = 0.0F;      ///< Policy::kHybrid only
+  /// No sequence of the step is shorter, as far as the caller knows: 0 to max_kv_len. Only speed depends on it. A device that
+  /// need not wait for the lengths begins to load at once (NVIDIA, one dense sequence).
+  std::int32_t least_kv_len = 0;
 };
 
 enum class LogLevel : std::uint8_t { kInfo, kWarning };

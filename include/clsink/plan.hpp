@@ -26,7 +26,7 @@ enum class Schedule : std::uint8_t {
 enum class Fusion : std::uint8_t {
   kNone,      ///< route, schedule, decode, combine: a launch each, as far as the problem needs them
   kPrologue,  ///< every worker of decode routes and schedules for itself: for few groups
-  kSingle,    ///< and the last worker that arrives at a group combines it: one launch
+  kSingle,  ///< and the last workers of a group combine it: one launch, or two where more groups are routed than a prologue can
 };
 
 /// What a caller cannot observe beyond rounding: every variant gives the same answer.

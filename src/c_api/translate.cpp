@@ -162,6 +162,7 @@ DecodeStep step_of(const clsink_step* given) {
   step.batch = c.batch;
   step.scale = c.scale;
   step.floor = c.floor;
+  step.least_kv_len = c.least_kv_len;
   step.tau.count = c.tau_count;
   std::transform(std::begin(c.tau), std::end(c.tau), step.tau.points.begin(), [](const clsink_tau_point& point) {
     return TauTable::Point{point.kv_len, point.tau};

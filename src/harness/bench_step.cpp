@@ -48,6 +48,7 @@ BenchStep::BenchStep(Context& context, const OpenClDevice& opencl, const DecodeP
   }
   step_.batch = problem.max_batch;
   step_.scale = data.scale();
+  step_.least_kv_len = *std::min_element(load_.kv_lens.begin(), load_.kv_lens.end());
   step_.tau = TauTable::constant(BenchData::kTauBetween);
   step_.floor = kBelowAnyCosine;
 }

@@ -20,6 +20,7 @@ constexpr std::int32_t kScheduleWg = 256;
 constexpr std::int32_t kCombineWg = 128;
 
 // DEVICE_FENCE in spec.clh.
+constexpr std::int32_t kSingleBehindRoute = 3;  // FUSION of spec.clh
 constexpr std::int32_t kOpenClFence = 1;
 constexpr std::int32_t kPtxFence = 2;
 
@@ -55,7 +56,8 @@ std::vector<ProgramSpec> program_specs(const DecodePlan& plan, const DeviceFacts
   const bool native_exp2 = !facts.is_cpu;  // CPU runtimes call a library function, GPUs have an accurate instruction
 
   std::vector<ProgramSpec> specs;
-  if (common.routed && fusion == Fusion::kNone) {
+  const bool routes_before = p.routing.enabled && !routes_in_prologue(p, plan.variant);
+  if (routes_before) {
     ProgramSpec route;
     route.kernel = Kernel::kRoute;
     route.routed = 1;
@@ -82,7 +84,7 @@ std::vector<ProgramSpec> program_specs(const DecodePlan& plan, const DeviceFacts
   decode.head_dim = p.head_dim;
   decode.group_size = p.group_size();
   decode.page_size = p.kv_layout.page_size;
-  decode.fusion = static_cast<int>(fusion);
+  decode.fusion = fusion == Fusion::kSingle && routes_before ? kSingleBehindRoute : static_cast<int>(fusion);
   decode.engine = static_cast<int>(plan.variant.engine);
   decode.wg = plan.variant.wg;
   decode.tile_kv = plan.variant.tile_kv;

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "cl_kernels/decode_args.h"
 #include "model/fields.hpp"
 
 namespace clsink {
@@ -63,6 +64,12 @@ Enum parse_named(const Named<Enum> (&table)[N], std::string_view word, std::stri
 }
 
 }  // namespace
+
+bool routes_in_prologue(const DecodeProblem& problem, const DecodeVariant& variant) {
+  if (!problem.routing.enabled || variant.fusion == Fusion::kNone) return false;
+  const std::int64_t groups = std::int64_t{problem.max_batch} * problem.num_kv_heads;
+  return variant.fusion == Fusion::kPrologue || variant.schedule == Schedule::kStatic || groups <= CLSINK_MAX_PROLOGUE_GROUPS;
+}
 
 const char* to_string(Engine engine) { return name_of(kEngines, engine).data(); }
 const char* to_string(Schedule schedule) { return name_of(kSchedules, schedule).data(); }

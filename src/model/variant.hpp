@@ -27,6 +27,10 @@ inline constexpr std::array<VariantField, 6> kVariantFields = {{
 /// Lanes of a sub-group that the variant's kernel is compiled for; 0: unknown, or it uses none.
 std::int32_t sub_group_lanes(const DeviceFacts& facts, const DecodeVariant& variant);
 
+/// Whether decode routes in its prologue: every worker all groups (work list) or its own one. In a single launch with a work
+/// list of more groups than that is worth, route runs before it.
+bool routes_in_prologue(const DecodeProblem& problem, const DecodeVariant& variant);
+
 const char* to_string(Engine engine);
 const char* to_string(Schedule schedule);
 const char* to_string(Fusion fusion);

@@ -25,6 +25,7 @@ constexpr std::int32_t kSubgroupMaxRowLanes = 32;
 constexpr std::int32_t kNvFenceMinCapability = 70;  // fence.acq_rel
 constexpr std::int32_t kNvMmaSlice = 16;            // tokens that a warp takes at once
 constexpr std::int32_t kNvMmaMaxWg = 512;
+constexpr std::int32_t kNvMmaListSums = 512;       // work_list.clh
 constexpr std::int32_t kNvRegisters = 65536;       // of a work-group
 constexpr std::int32_t kNvMmaOtherRegisters = 40;  // of a work-item: addresses, logits, loops
 constexpr std::int32_t kNvMmaMinCapability = 80;   // bf16
@@ -104,12 +105,13 @@ std::int64_t fusion_local_bytes(const DecodeProblem& p, const DecodeVariant& v) 
   if (v.fusion == Fusion::kNone) return 0;
   const bool worklist = v.schedule == Schedule::kWorklist;
   std::int64_t bytes = 0;
-  if (p.routing.enabled) {
+  if (routes_in_prologue(p, v)) {
     bytes += (worklist ? CLSINK_MAX_PROLOGUE_GROUPS : 1) * static_cast<std::int64_t>(sizeof(token_ranges));
     const std::int64_t groups_at_once = worklist ? std::max(v.wg / (2 * p.group_size()), 1) : 1;
     bytes += groups_at_once * p.group_size() * 12 * 4;
   }
-  if (worklist) bytes += 4 * std::int64_t{ceil_div(v.wg, 8) * 8};
+  if (worklist)
+    bytes += 4 * std::int64_t{ceil_div(v.wg, 8) * 8} * (v.engine == Engine::kNvMma ? ceil_div(kNvMmaListSums, v.wg) : 1);
   if (v.fusion == Fusion::kSingle) bytes += v.wg * std::int64_t{8 + 4 * (v.wg == 1 ? p.head_dim : 4)};
   return bytes;
 }
@@ -213,11 +215,11 @@ std::optional<std::string> subgroup_misfit(const DeviceFacts& facts, const Decod
 
 std::optional<std::string> fusion_misfit(const DeviceFacts& facts, const DecodeProblem& p, const DecodeVariant& v) {
   if (v.fusion == Fusion::kNone) return std::nullopt;
-  const std::int64_t groups = std::int64_t{p.max_batch} * p.num_kv_heads;
-  if (v.schedule == Schedule::kWorklist && p.routing.enabled && groups > CLSINK_MAX_PROLOGUE_GROUPS) {
-    return fmt::format("{} groups, a prologue routes at most {}", groups, CLSINK_MAX_PROLOGUE_GROUPS);
-  }
   if (v.fusion == Fusion::kPrologue) {
+    const std::int64_t groups = std::int64_t{p.max_batch} * p.num_kv_heads;
+    if (v.schedule == Schedule::kWorklist && p.routing.enabled && groups > CLSINK_MAX_PROLOGUE_GROUPS) {
+      return fmt::format("{} groups, a prologue routes at most {}", groups, CLSINK_MAX_PROLOGUE_GROUPS);
+    }
     if (v.schedule == Schedule::kStatic && !p.routing.enabled) return "nothing runs before decode that a prologue could do";
     return std::nullopt;
   }

@@ -149,9 +149,13 @@ DecodePlan make_plan(const DeviceFacts& facts, const DecodeProblem& problem, con
 }
 
 std::int32_t even_workers(std::int32_t workers, std::int32_t groups) {
-  if (groups <= workers) return workers;
-  const std::int32_t each = static_cast<std::int32_t>(ceil_div(groups, workers)), even = groups / each;
-  return groups % each == 0 && 16 * std::int64_t{even} >= 15 * std::int64_t{workers} ? even : workers;
+  if (groups < 1) return workers;
+  std::int32_t even = workers / groups * groups;  // workers with equal parts of a group
+  if (groups > workers) {                         // or with equal numbers of groups
+    const std::int32_t each = static_cast<std::int32_t>(ceil_div(groups, workers));
+    even = groups % each == 0 ? groups / each : 0;
+  }
+  return 16 * std::int64_t{even} >= 15 * std::int64_t{workers} ? even : workers;
 }
 
 std::size_t work_groups(const DecodePlan& plan, Kernel kernel, std::int32_t batch) {

@@ -83,6 +83,9 @@ void check_step(const DecodePlan& plan, const DecodeStep& step) {
   if (step.batch < 0 || step.batch > plan.problem.max_batch) {
     refuse(fmt::format("step.batch is {}, the plan's bound is 0 to {}", step.batch, plan.problem.max_batch));
   }
+  if (step.least_kv_len < 0 || step.least_kv_len > plan.problem.max_kv_len) {
+    refuse(fmt::format("step.least_kv_len is {}, the plan's bound is 0 to {}", step.least_kv_len, plan.problem.max_kv_len));
+  }
   if (!std::isfinite(step.scale)) refuse(fmt::format("step.scale is {}, must be finite", step.scale));
   const SinkRouting& routing = plan.problem.routing;
   if (!has_tau(routing)) return;
@@ -183,6 +186,7 @@ decode_args describe_plan(const DecodePlan& plan) {
   args.policy = policy_code(p.routing);
   args.mergers = launch.mergers;
   args.group_tiles = launch.group_tiles;
+  if (plan.variant.engine != Engine::kCpu) args.flags |= CLSINK_TILES_BY_TURNS;
   return args;
 }
 
@@ -191,6 +195,7 @@ decode_args check_and_describe(cl_context context, const DecodePlan& plan, const
   decode_args args = describe_plan(plan);
   args.batch = step.batch;
   args.workers = even_workers(args.workers, step.batch * plan.problem.num_kv_heads);
+  args.least_kv_len = step.least_kv_len;
   if (step.batch == 0) return args;
   const DecodeProblem& p = plan.problem;
 

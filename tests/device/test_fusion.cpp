@@ -6,6 +6,7 @@
 #include <set>
 
 #include "environment.hpp"
+#include "model/variant.hpp"
 
 namespace clsink::harness {
 namespace {
@@ -13,6 +14,10 @@ namespace {
 constexpr int kRounds = 3;
 constexpr int kManySteps = 400;
 constexpr int kStepsARound = 2;  // of every plan, without the host in between
+
+// More groups than a prologue routes.
+const char* const kManyRouted =
+    "f16/f16/f32 hq=44 hkv=22 d=32 b=3 kv=150 route=mean near=1,16 @ lens=150,0,33 data=sink seed=9";
 
 // One kernel of a variant serves all of a group: only what is no compile-time parameter differs.
 const char* const kSteps[] = {
@@ -24,6 +29,7 @@ const char* const kSteps[] = {
     "f16/f16/f32 hq=4 hkv=2 d=32 b=3 kv=700 @ lens=0,0,0 data=random seed=6",                              // empty
     "f16/f16/f32 hq=4 hkv=2 d=32 b=2 kv=700 keep=4,100 @ lens=3,1 data=random seed=7",                     // few tiles
     "f16/f16/f32 hq=40 hkv=20 d=32 b=3 kv=100 @ lens=100,0,33 data=random seed=8",                         // many groups
+    kManyRouted,
 };
 
 // Every kind of step with every typical variant of the engine, so that forms of all kinds follow each other.
@@ -132,7 +138,9 @@ TEST(FusedSteps, ManyInARow) {
 
 // Which kernels a step launches is told by its plan; a device without a fence between work-groups has fewer forms.
 TEST(FusedSteps, LaunchesOfEveryForm) {
-  for (const Case& c : with_typical_variants(parse_case(kSteps[0]))) {
+  std::vector<Case> cases = with_typical_variants(parse_case(kSteps[0]));
+  for (const Case& c : with_typical_variants(parse_case(kManyRouted))) cases.push_back(c);
+  for (const Case& c : cases) {
     Fixture fixture(c);
     cl::CommandQueue queue = test_device().queue(CL_QUEUE_PROFILING_ENABLE);
     fixture.on_device.reset(queue);
@@ -140,7 +148,7 @@ TEST(FusedSteps, LaunchesOfEveryForm) {
     for (const auto& kernel : fixture.enqueue_profiled(queue)) names.push_back(kernel.first);
     EXPECT_TRUE(fixture.good(fixture.on_device.read(queue)));
     std::vector<std::string> expected;
-    if (c.variant->fusion == Fusion::kNone) expected.push_back("route");
+    if (!routes_in_prologue(c.problem, *c.variant)) expected.push_back("route");
     if (c.variant->fusion == Fusion::kNone && c.variant->schedule != Schedule::kStatic) expected.push_back("schedule");
     expected.push_back("decode");
     if (c.variant->fusion != Fusion::kSingle) expected.push_back("combine");

@@ -23,7 +23,7 @@ LAYERS = {
     "cli": (ALL, ALL, ALL),
 }
 OPENCL_HEADERS = {"context.hpp", "clsink.h"}  # the public headers that may include <CL/cl.h>
-ARGUMENTS = "cl_kernels/decode_args.h"        # shared with the kernels: planning needs its sizes, the runtime fills it
+ARGUMENTS = "cl_kernels/decode_args.h"        # shared with the kernels: model and planning need its numbers, the runtime fills it
 FILES = "src/ocl/binary_folder.cpp"            # the library's only door to the file system
 POSIX = {"dirent.h", "fcntl.h", "sys/stat.h", "unistd.h"}
 APART = {"tests": ("bench",), "tuning": ("tests", "bench"), "bench": ("tests", "tuning")}  # folder -> what it never includes
@@ -79,8 +79,8 @@ class Checker:
         if top in APART and (top, layer) != ("tuning", "cli"):
             self.report(path, number, f"the library and its tools include nothing of {top}/")
         elif target == ARGUMENTS:
-            if layer not in ("planning", "runtime", "harness"):
-                self.report(path, number, f"{ARGUMENTS} is for planning (its sizes) and runtime")
+            if layer not in ("model", "planning", "runtime", "harness"):
+                self.report(path, number, f"{ARGUMENTS} is for model and planning (its numbers) and runtime")
         elif quoted:
             if "/" not in target:
                 self.report(path, number, f'write "{layer}/{target}": src/ is the root of quoted includes')

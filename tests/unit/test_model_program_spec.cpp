@@ -76,6 +76,18 @@ TEST(ProgramSpecs, FusedFormsLaunchLess) {
   }
 }
 
+// A single launch routes in its prologue, unless that were too many groups.
+TEST(ProgramSpecs, ManyGroupsAreRoutedBeforeASingleLaunch) {
+  using Names = std::vector<std::string>;
+  DecodePlan many = plan_of("f16 hq=26 hkv=13 d=64 b=5 kv=500 route=mean", kWorklist);
+  many.variant.fusion = Fusion::kSingle;
+  EXPECT_EQ(kernels_of(many), (Names{"route", "decode"}));
+  EXPECT_EQ(spec_of(many, Kernel::kDecode).fusion, 3);
+  many.variant.schedule = Schedule::kStatic;  // every worker routes the one group that it has
+  EXPECT_EQ(kernels_of(many), (Names{"decode"}));
+  EXPECT_EQ(spec_of(many, Kernel::kDecode).fusion, 2);
+}
+
 bool has_option(const ProgramSpec& spec, const std::string& option) {
   return (build_options(spec) + " ").find(option + " ") != std::string::npos;
 }

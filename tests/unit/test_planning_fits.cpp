@@ -154,8 +154,6 @@ TEST(Fits, EveryReason) {
        "nothing runs before decode"},
       {nvidia_gpu(), "f16 hq=52 hkv=13 d=64 b=5 kv=1000 route=mean",
        "simt schedule=worklist fusion=prologue wg=128 tile_kv=32 vec=8 stages=1", "65 groups, a prologue routes at most 64"},
-      {nvidia_gpu(), "f16 hq=52 hkv=13 d=64 b=5 kv=1000 route=mean",
-       "simt schedule=worklist fusion=single wg=128 tile_kv=32 vec=8 stages=1", "65 groups, a prologue routes at most 64"},
       {nvidia_gpu(), "f16 hq=32 hkv=8 d=64 b=4096 kv=1000000",
        "simt schedule=worklist fusion=none wg=64 tile_kv=8 vec=8 stages=1", "4096065536 tiles of 8 tokens"},
       {smallest_gpu(), kProblem, "simt schedule=worklist fusion=single wg=64 tile_kv=8 vec=8 stages=1",
@@ -354,7 +352,8 @@ TEST(FittingVariants, EnginesSchedulesAndFusionsOfADevice) {
   EXPECT_EQ(kinds_of(smallest_gpu(), kRouted), every_kind({"simt"}, no_fence));
   // many groups: they are routed by a launch of its own
   EXPECT_EQ(kinds_of(amd_gpu(), "f16 hq=8 hkv=2 d=64 b=100 kv=1000 route=mean"),
-            every_kind({"simt", "subgroup"}, {"static none", "static prologue", "static single", "worklist none"}));
+            every_kind({"simt", "subgroup"},
+                       {"static none", "static prologue", "static single", "worklist none", "worklist single"}));
   EXPECT_EQ(kinds_of(amd_gpu(), "f16 hq=8 hkv=2 d=64 b=1000 kv=1000"), every_kind({"simt", "subgroup"}, not_routed));
   // what nv_mma cannot do is left to simt
   EXPECT_EQ(kinds_of(nvidia_gpu(), "f16 hq=8 hkv=2 d=72 b=4 kv=1000 route=mean"), every_kind({"simt"}, all));

@@ -139,12 +139,15 @@ TEST(Planner, WorkersFillTheMachineAndNoMore) {
   EXPECT_EQ(splits(1000, 1000000, {4, 1}), 1);
 }
 
-TEST(Planner, GroupsThatAreManyComeOutWhole) {
+TEST(Planner, GroupsComeOutEven) {
   EXPECT_EQ(even_workers(264, 512), 256);  // two each
   EXPECT_EQ(even_workers(264, 528), 264);
   EXPECT_EQ(even_workers(264, 520), 260);
   EXPECT_EQ(even_workers(264, 264), 264);
-  EXPECT_EQ(even_workers(264, 128), 264);  // less than one each: groups are cut anyway
+  EXPECT_EQ(even_workers(264, 256), 256);  // one each
+  EXPECT_EQ(even_workers(264, 128), 256);  // a half each
+  EXPECT_EQ(even_workers(264, 8), 264);    // 33 of each
+  EXPECT_EQ(even_workers(264, 100), 264);  // two workers a group would leave 64 without work
   EXPECT_EQ(even_workers(264, 300), 264);  // two each would leave 114 without work
   EXPECT_EQ(even_workers(264, 513), 264);  // no equal shares
   EXPECT_EQ(even_workers(264, 0), 264);
