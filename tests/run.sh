@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Installs what is missing (Debian), builds, and runs every test:   tests/run.sh [--full [STAGE...]]
-# --full takes the long suites too (3-wise instead of pairwise, all variants, fuzzing, kernels broken on purpose,
+# --full takes the long suites too (triples beside pairs, all variants, fuzzing, kernels broken on purpose,
 # clang-tidy, ThreadSanitizer, a million steps, every compiler and kind of library). CLSINK_DEVICE picks a device.
 # Other OpenCL runtimes get a smoke suite, with --full every device test. What each stage of the full tier said last is stored in
 # bench/results/full.json; named ones run alone, so that a long run can be taken in parts.
@@ -108,7 +108,7 @@ threads() {
   cmake --preset tsan "${launcher[@]}" && cmake --build build-tsan -j "$jobs" --target device_threads device_binary_cache &&
     only_pocl ctest --preset tsan --no-tests=error
 }
-fuzz() { bash tests/fuzz/run.sh --seconds 120; }  # each of five, as many at once as there are cores
+fuzz() { bash tests/fuzz/run.sh --seconds 600; }
 soak() { run_ctest -L soak; }
 matrix() { only_pocl bash tests/install/build_matrix.sh "$PWD" "$PWD/build/matrix"; }
 offline() {

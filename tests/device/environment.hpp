@@ -37,7 +37,8 @@ struct VariantWords {
 };
 VariantWords words_of(const DecodeVariant& variant);
 /// One of each engine, schedule and fusion; in the fast tier on CPU devices not all but of cpu, as others take seconds to
-/// build there. In the full tier every value of every field too, of each engine and fusion.
+/// build there. In the full tier every value of every field too, of each engine and fusion; of the engines that build slowly
+/// without fusion.
 std::vector<Case> with_typical_variants(const Case& c);
 
 /// A case that is set up, run any number of times, and compared.

@@ -71,7 +71,7 @@ std::vector<clsink::DeviceFacts> invented_devices() {
 
 std::vector<clsink::DecodePlan> plans_of(const clsink::DeviceFacts& facts, const clsink::DecodeProblem& problem,
                                          std::size_t turn) {
-  const std::size_t turns = std::getenv("CLSINK_FULL") != nullptr ? 8 : 1;  // of the rotation in one case
+  const std::size_t turns = std::getenv("CLSINK_FULL") != nullptr ? 3 : 1;  // of the rotation in one case
   const clsink::TuningDb& db = clsink::builtin_tuning_db();
   std::map<clsink::Engine, std::vector<clsink::DecodeVariant>> variants;
   for (const clsink::DecodeVariant& v : clsink::fitting_variants(facts, problem)) variants[v.engine].push_back(v);
