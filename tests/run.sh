@@ -106,7 +106,7 @@ sanitize() {
 }
 threads() {
   cmake --preset tsan "${launcher[@]}" && cmake --build build-tsan -j "$jobs" --target device_threads device_binary_cache &&
-    only_pocl ctest --preset tsan --no-tests=error
+    only_pocl ctest --preset tsan -j "$jobs" --no-tests=error
 }
 fuzz() { bash tests/fuzz/run.sh --seconds 600; }
 soak() { run_ctest -L soak; }
