@@ -86,9 +86,8 @@ std::vector<Case> with_typical_variants(const Case& c) {
     const VariantWords words = words_of(v);
     bool is_new = seen.insert(words.engine + words.schedule + words.fusion).second;
     for (const std::string& field : words.fields) {
-      const bool counts =
-          full_tier() ? builds_fast(v) || v.fusion == Fusion::kNone : v.engine == Engine::kCpu && v.fusion == Fusion::kNone;
-      is_new = (counts && seen.insert(words.engine + words.fusion + field).second) || is_new;
+      const bool counts = v.fusion == Fusion::kNone && (full_tier() || v.engine == Engine::kCpu);
+      is_new = (counts && seen.insert(words.engine + field).second) || is_new;
     }
     // A single launch has the prologue's work list in it, so that one schedule each will do.
     const bool is_spare = (v.fusion == Fusion::kPrologue && v.schedule != Schedule::kStatic) ||

@@ -38,8 +38,8 @@ struct VariantWords {
 VariantWords words_of(const DecodeVariant& variant);
 /// Others than the cpu engine's take seconds to build on CPU devices.
 bool builds_fast(const DecodeVariant& variant);
-/// One of each engine, schedule and fusion; in the fast tier not all of engines that build slowly. In the full tier every
-/// value of every field too, of each engine and fusion; of engines that build slowly without fusion.
+/// One of each engine, schedule and fusion; in the fast tier not all of engines that build slowly. Of the cpu engine, in the
+/// full tier of all, every value of every field too, without fusion; with each fusion the suite has them.
 std::vector<Case> with_typical_variants(const Case& c);
 
 /// A case that is set up, run any number of times, and compared.

@@ -150,9 +150,7 @@ def main(kind):
     targets = [t for t in kind.targets if not args.target or t.name in args.target]
     listings = {}
     for family in sorted({t.family for t in targets}):
-        # never the longer rotation of CLSINK_FULL
-        environment = {name: value for name, value in os.environ.items() if name != "CLSINK_FULL"}
-        listings[family] = parse_programs(run([args.kernel_options, SUITES[args.full], family], env=environment))
+        listings[family] = parse_programs(run([args.kernel_options, SUITES[args.full], family]))
     jobs = jobs_of(targets, listings)
 
     def compile_one(job):
