@@ -184,7 +184,8 @@ class Cell {
   // What is compared with must run.
   void admit_or_throw(const Candidate& candidate) {
     if (known_bad(candidate)) {
-      throw Error(ErrorCode::kBuildFailed, fmt::format("what the device gets for {} was thrown out before", to_string(problem_)));
+      throw Error(ErrorCode::kBuildFailed,
+                  fmt::format("what the device gets for {} was thrown out before", to_string(problem_)));
     }
     std::optional<std::pair<Rejection, std::string>> failure;
     if (admit(candidate, &failure)) return;

@@ -11,6 +11,7 @@ namespace clsink::harness {
 namespace {
 
 constexpr int kFree = -1;
+constexpr int kPair = 2;
 
 // All combinations of values of one choice of axes, and which of them some row has.
 struct Combinations {
@@ -23,7 +24,8 @@ class Coverage {
  public:
   Coverage(const std::vector<Axis>& axes, int strength) : axes_(axes), by_axis_(axes.size()) {
     std::vector<int> chosen;
-    choose(0, strength, chosen);
+    choose(0, kPair, chosen);
+    if (strength > kPair) choose(0, strength, chosen);
   }
 
   // The first uncovered combination written into an otherwise free row; false if there is none.
@@ -70,6 +72,7 @@ class Coverage {
       return;
     }
     for (int axis = from; axis < static_cast<int>(axes_.size()); ++axis) {
+      if (strength > kPair && axes_[axis].paired) continue;
       chosen.push_back(axis);
       choose(axis + 1, strength, chosen);
       chosen.pop_back();

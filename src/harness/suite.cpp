@@ -6,11 +6,14 @@
 #include <algorithm>
 #include <fstream>
 #include <sstream>
+#include <string_view>
 
 namespace clsink::harness {
 namespace {
 
 using Row = std::map<std::string, std::string>;
+
+constexpr std::string_view kPaired = "paired ";
 
 [[noreturn]] void fail(const std::string& message) { throw Error(ErrorCode::kInvalidProblem, "suite: " + message); }
 
@@ -162,7 +165,11 @@ std::vector<Axis> parse_suite(const std::string& text) {
     if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
     const auto colon = line.find(':');
     if (colon == std::string::npos) fail(fmt::format("\"{}\" is not \"name: values\"", line));
-    Axis axis{line.substr(0, colon), {}};
+    Axis axis{line.substr(0, colon), {}, false};
+    if (axis.name.rfind(kPaired, 0) == 0) {
+      axis.name.erase(0, kPaired.size());
+      axis.paired = true;
+    }
     std::istringstream values(line.substr(colon + 1));
     for (std::string value; values >> value;) axis.values.push_back(value);
     if (axis.values.empty()) fail(fmt::format("axis {} has no values", axis.name));

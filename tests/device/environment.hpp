@@ -36,8 +36,10 @@ struct VariantWords {
   std::vector<std::string> fields;  ///< "wg=64"
 };
 VariantWords words_of(const DecodeVariant& variant);
-/// One of each engine, schedule and fusion; in the fast tier on CPU devices not all but of cpu, as others take seconds to
-/// build there. In the full tier every value of every field too, of each engine and fusion.
+/// Others than the cpu engine's take seconds to build on CPU devices.
+bool builds_fast(const DecodeVariant& variant);
+/// One of each engine, schedule and fusion; in the fast tier not all of engines that build slowly. Of the cpu engine, in the
+/// full tier of all, every value of every field too, without fusion; with each fusion the suite has them.
 std::vector<Case> with_typical_variants(const Case& c);
 
 /// A case that is set up, run any number of times, and compared.

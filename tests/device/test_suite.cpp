@@ -2,8 +2,9 @@
 // A suite against the reference: the grid, or the one in tests/suites that CLSINK_SUITE names, with all engines or the one
 // that CLSINK_ENGINE names. Each row of a covering array runs with one variant, chosen so that in the fast tier (pairwise rows)
 // every engine, every schedule and every fusion meets every value of every axis, and all three together and every value of the
-// variants' fields occur; with CLSINK_FULL=1 (3-wise rows) all three together and each value of a field meet every value. simt
-// kernels take seconds to build on CPU devices, so the cpu engine is taken where both would do.
+// variants' fields occur; with CLSINK_FULL=1 (3-wise rows) an engine's every schedule and fusion meets every value, and where
+// it builds fast every value of a field too. simt kernels take seconds to build on CPU devices, so the cpu engine is taken
+// where both would do.
 #include <algorithm>
 #include <cstdlib>
 #include <map>
@@ -30,13 +31,16 @@ class Meetings {
  public:
   std::vector<int> of(const DecodeVariant& variant, const std::vector<int>& row) {
     const VariantWords words = words_of(variant);
-    const std::string form = words.engine + " " + words.schedule + " " + words.fusion;
-    std::vector<std::string> kinds = {form};
-    for (const std::string& field : words.fields) kinds.push_back(words.engine + " " + field);
-    std::vector<int> numbers;
-    if (!full_tier()) {
-      for (const std::string& kind : kinds) numbers.push_back(number_of(kind));
-      kinds = {words.engine, words.schedule, words.fusion};
+    std::vector<int> numbers = {number_of(words.engine + " " + words.schedule + " " + words.fusion)};
+    for (const std::string& field : words.fields) {
+      numbers.push_back(number_of(words.engine + " " + field));
+      if (full_tier()) numbers.push_back(number_of(words.engine + " " + words.fusion + " " + field));
+    }
+    std::vector<std::string> kinds = {words.engine, words.schedule, words.fusion};
+    if (full_tier()) {
+      kinds = {words.schedule, words.fusion};
+      if (builds_fast(variant)) kinds.insert(kinds.end(), words.fields.begin(), words.fields.end());
+      for (std::string& kind : kinds) kind.insert(0, words.engine + " ");
     }
     for (const std::string& kind : kinds) {
       for (std::size_t axis = 0; axis < row.size(); ++axis) {

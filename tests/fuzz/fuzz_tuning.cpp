@@ -26,7 +26,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       try {
         const DecodePlan plan = make_plan(facts, problem, db);
         REQUIRE(!misfit_reason(facts, plan.problem, plan.variant));
-        REQUIRE(plan.launch.workers > 0 && plan.workspace_bytes >= 4096);
+        REQUIRE(plan.launch.workers > 0 && plan.workspace_bytes > 0);
       } catch (const Error& error) {
         REQUIRE(error.code() == ErrorCode::kUnsupportedDevice);
       }

@@ -5,10 +5,8 @@
 //                                     role is "planned" where the planner chooses the program for a case, else "fits"; the
 //                                     plan is the first one that needs it
 //   kernel_options --sources FOLDER   writes the kernels as the library gives them to drivers
-// Every case has its planned variant and, of each engine, the next one of a rotation through all that fit; with CLSINK_FULL
-// several.
+// Every case has its planned variant and, of each engine, the next one of a rotation through all that fit.
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -71,17 +69,13 @@ std::vector<clsink::DeviceFacts> invented_devices() {
 
 std::vector<clsink::DecodePlan> plans_of(const clsink::DeviceFacts& facts, const clsink::DecodeProblem& problem,
                                          std::size_t turn) {
-  const std::size_t turns = std::getenv("CLSINK_FULL") != nullptr ? 8 : 1;  // of the rotation in one case
   const clsink::TuningDb& db = clsink::builtin_tuning_db();
   std::map<clsink::Engine, std::vector<clsink::DecodeVariant>> variants;
   for (const clsink::DecodeVariant& v : clsink::fitting_variants(facts, problem)) variants[v.engine].push_back(v);
   std::vector<clsink::DecodePlan> plans = {clsink::make_plan(facts, problem, db)};
   for (const auto& [engine, fitting] : variants) {
-    for (std::size_t i = 0; i < turns; ++i) {
-      // steps with no common factor, so that neighbours in the list (one kernel, other fusions) meet different problems
-      const clsink::DecodeVariant& next = fitting[(turn * turns + i) * 7 % fitting.size()];
-      plans.push_back(clsink::make_plan(facts, problem, db, next, std::nullopt));
-    }
+    // steps with no common factor, so that neighbours in the list (one kernel, other fusions) meet different problems
+    plans.push_back(clsink::make_plan(facts, problem, db, fitting[turn * 7 % fitting.size()], std::nullopt));
   }
   return plans;
 }

@@ -42,7 +42,7 @@ class Program(NamedTuple):
 class Target(NamedTuple):
     name: str             # what the compiler calls it
     family: str           # whose plans it gets: family_devices() in tests/unit/planning_devices.hpp
-    whole: bool = False   # every program, else those of decode that are planned: another target of the kind has the others
+    whole: bool = False   # every program, else those of decode that are planned: a whole target of the kind has the others
     allowed_bytes: int = 0  # of memory that what is planned may use, where no variant does with less
 
 
@@ -68,6 +68,18 @@ def parse_programs(listing):
             raise ValueError(f"unknown role {role}")
         programs.append(Program(kernel, tuple(options.split()), role == "planned", plan))
     return programs
+
+
+def jobs_of(targets, listings):
+    """(program, target): what the planner chooses for every target, and once what it does not, whose numbers are only noted."""
+    jobs, known = [], set()
+    for target in targets:
+        for program in listings[target.family]:
+            source = program.kernel, program.options
+            if target.whole and source not in known or program.planned and (target.whole or program.kernel == "decode"):
+                jobs.append((program, target))
+                known.add(source)
+    return jobs
 
 
 def run(command, **options):
@@ -138,11 +150,8 @@ def main(kind):
     targets = [t for t in kind.targets if not args.target or t.name in args.target]
     listings = {}
     for family in sorted({t.family for t in targets}):
-        # never CLSINK_FULL's eightfold rotation
-        environment = {name: value for name, value in os.environ.items() if name != "CLSINK_FULL"}
-        listings[family] = parse_programs(run([args.kernel_options, SUITES[args.full], family], env=environment))
-    jobs = [(program, target) for target in targets for program in listings[target.family]
-            if target.whole or program.planned and program.kernel == "decode"]
+        listings[family] = parse_programs(run([args.kernel_options, SUITES[args.full], family]))
+    jobs = jobs_of(targets, listings)
 
     def compile_one(job):
         program, target = job

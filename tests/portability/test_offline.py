@@ -151,6 +151,12 @@ class Verdict(unittest.TestCase):
         self.assertEqual(code, 1)
         self.assertIn("2 failed", output)
 
+    def test_what_is_not_planned_is_compiled_once(self):
+        programs = offline.parse_programs(LISTING)
+        targets = [offline.Target("big", "cdna", True), offline.Target("bigger", "cdna", True), offline.Target("small", "cdna")]
+        self.assertEqual([(program.planned, target.name) for program, target in offline.jobs_of(targets, {"cdna": programs})],
+                         [(True, "big"), (False, "big"), (True, "bigger"), (True, "small")])
+
     def test_unknown_role(self):
         with self.assertRaises(ValueError):
             offline.parse_programs("hoped\tdecode\t-DWG=64\tplan\n")

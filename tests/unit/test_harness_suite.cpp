@@ -94,6 +94,16 @@ TEST(Suite, ThreeWiseCoversEveryTriple) {
   EXPECT_EQ(abc.size() + abd.size() + acd.size() + bcd.size(), 24U + 12 + 24 + 16);
 }
 
+TEST(Suite, PairedAxesAreInPairsOnly) {
+  const std::vector<Axis> axes = parse_suite("paired a: 0 1 2 3 4 5\nb: 0 1 2\nc: 0 1 2\npaired d: 0 1 2 3\ne: 0 1");
+  const auto rows = covering_array(axes, 3);
+  EXPECT_EQ(combinations_missing(axes, rows), 0U);
+  std::set<std::tuple<int, int, int>> bce;
+  for (const auto& row : rows) bce.emplace(row[1], row[2], row[4]);
+  EXPECT_EQ(bce.size(), 3U * 3 * 2);
+  EXPECT_LT(rows.size(), 6U * 3 * 3);  // which the triples of a, b and c would need
+}
+
 TEST(Inputs, SinkHeavyGroupsSplitThePolicies) {
   Case c = parse_case("f32 hq=24 hkv=6 d=128 b=2 kv=64 route=mean near=1,4 @ lens=64,50 seed=5 data=sink");
   const Inputs inputs = make_inputs(c);
