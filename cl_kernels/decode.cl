@@ -120,7 +120,7 @@ __kernel REQUESTED_SUB_GROUP __attribute__((reqd_work_group_size(WG, 1, 1))) voi
   int first_cut = 0, last_cut = 0, list_begin = share.list_begin;
   group_slots first_slots = make_slots((int4)(0)), last_slots = make_slots((int4)(0));
 #endif
-  // A worker without work runs no turn of the loop. It does not return early: beside a return, PoCL 3.1 compiles loops over
+  // Between groups the places before the next one's tiles count. A worker without work runs no turn of the loop. It does not return early: beside a return, PoCL 3.1 compiles loops over
   // work-items wrongly.
   int begin = share.tile, remaining = share.num_tiles, first_segment = 1;
   token_ranges next_ranges;
@@ -129,7 +129,7 @@ __kernel REQUESTED_SUB_GROUP __attribute__((reqd_work_group_size(WG, 1, 1))) voi
        remaining -= WORKLIST && group + 1 < groups ? places_before(&args, tiles_of(next_ranges, tile_size(&args)).count) : 0,
            ++group) {
     const token_ranges ranges = next_ranges;
-    if (group + 1 < groups) next_ranges = load_ranges(&source, group + 1);  // nobody waits for it now
+    if (WORKLIST && group + 1 < groups) next_ranges = load_ranges(&source, group + 1);  // while nobody waits for them
     const tile_list tiles = tiles_of(ranges, tile_size(&args));
     if (tiles.count == 0) continue;
     const int count = share.stride > 1 ? remaining : min(tiles.count - begin, remaining);

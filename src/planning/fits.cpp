@@ -25,7 +25,6 @@ constexpr std::int32_t kSubgroupMaxRowLanes = 32;
 constexpr std::int32_t kNvFenceMinCapability = 70;  // fence.acq_rel
 constexpr std::int32_t kNvMmaSlice = 16;            // tokens that a warp takes at once
 constexpr std::int32_t kNvMmaMaxWg = 512;
-constexpr std::int32_t kNvMmaListSums = 512;       // work_list.clh
 constexpr std::int32_t kNvRegisters = 65536;       // of a work-group
 constexpr std::int32_t kNvMmaOtherRegisters = 40;  // of a work-item: addresses, logits, loops
 constexpr std::int32_t kNvMmaMinCapability = 80;   // bf16
@@ -110,8 +109,7 @@ std::int64_t fusion_local_bytes(const DecodeProblem& p, const DecodeVariant& v) 
     const std::int64_t groups_at_once = worklist ? std::max(v.wg / (2 * p.group_size()), 1) : 1;
     bytes += groups_at_once * p.group_size() * 12 * 4;
   }
-  if (worklist)
-    bytes += 4 * std::int64_t{ceil_div(v.wg, 8) * 8} * (v.engine == Engine::kNvMma ? ceil_div(kNvMmaListSums, v.wg) : 1);
+  if (worklist) bytes += 4 * std::int64_t{ceil_div(v.wg, 8) * 8};
   if (v.fusion == Fusion::kSingle) bytes += v.wg * std::int64_t{8 + 4 * (v.wg == 1 ? p.head_dim : 4)};
   return bytes;
 }

@@ -99,6 +99,8 @@ const std::vector<BadStep>& bad_steps() {
 
       {kDense, "step.batch is 3", [](auto&, auto&, auto& step) { step.batch = 3; }},
       {kDense, "step.batch is -1", [](auto&, auto&, auto& step) { step.batch = -1; }},
+      {kDense, "step.least_kv_len is -1", [](auto&, auto&, auto& step) { step.least_kv_len = -1; }},
+      {kDense, "step.least_kv_len is 1000001", [](auto&, auto&, auto& step) { step.least_kv_len = 1000001; }},
       {kDense, "step.scale is nan", [](auto&, auto&, auto& step) { step.scale = kNan; }},
       {kCosine, "step.tau.count is 0", [](auto&, auto&, auto& step) { tau_count(step) = 0; }},
       {kCosine, "step.tau.count is 17", [](auto&, auto&, auto& step) { tau_count(step) = 17; }},
