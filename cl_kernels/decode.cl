@@ -36,6 +36,9 @@
 #error "unknown ENGINE"
 #endif
 
+// The next group's first tokens come in while a group is merged, where there are registers for that.
+#define PREFETCHES_NEXT (ENGINE == 2 && WORKLIST && !LANE_FOR_ROW)
+
 #define WRITE_HEADS (WG < QUADS ? 1 : WG / QUADS)  // at once
 
 // Writes the heads that the engine has published, as finished outputs or as partials of the slot.
@@ -92,8 +95,9 @@ __kernel REQUESTED_SUB_GROUP __attribute__((reqd_work_group_size(WG, 1, 1))) voi
 #if ENGINE == 2 && !WORKLIST && !ROUTED && !PAGE_SIZE
   // Where workers take turns, the first tile is theirs whatever the length: its tokens come in while the length does.
   if (args.keep_last >= args.max_kv_len && worker < groups * args.splits) {
-    const group_cache cache = open_cache(&args, k, v, page_table, worker % groups / args.num_kv_heads, worker % groups % args.num_kv_heads);
-    engine_prefetch(&cache, worker / groups * TILE_KV, args.least_kv_len);
+    const int sequence = worker % groups / args.num_kv_heads, kv_head = worker % groups % args.num_kv_heads;
+    const group_cache cache = open_cache(&args, k, v, page_table, sequence, kv_head);
+    engine_prefetch(&cache, worker / groups * TILE_KV, (int)args.least_kv_len);
   }
 #endif
   worker_share share = no_share();
@@ -120,16 +124,20 @@ __kernel REQUESTED_SUB_GROUP __attribute__((reqd_work_group_size(WG, 1, 1))) voi
   int first_cut = 0, last_cut = 0, list_begin = share.list_begin;
   group_slots first_slots = make_slots((int4)(0)), last_slots = make_slots((int4)(0));
 #endif
-  // Between groups the places before the next one's tiles count. A worker without work runs no turn of the loop. It does not return early: beside a return, PoCL 3.1 compiles loops over
+  // A worker without work runs no turn of the loop. It does not return early: beside a return, PoCL 3.1 compiles loops over
   // work-items wrongly.
   int begin = share.tile, remaining = share.num_tiles, first_segment = 1;
+#if PREFETCHES_NEXT
   token_ranges next_ranges;
   if (remaining > 0) next_ranges = load_ranges(&source, share.group);
-  for (int group = share.group; remaining > 0;
-       remaining -= WORKLIST && group + 1 < groups ? places_before(&args, tiles_of(next_ranges, tile_size(&args)).count) : 0,
-           ++group) {
+#endif
+  for (int group = share.group; remaining > 0; ++group, remaining -= WORKLIST ? places_before_group(&source, group) : 0) {
+#if PREFETCHES_NEXT
     const token_ranges ranges = next_ranges;
-    if (WORKLIST && group + 1 < groups) next_ranges = load_ranges(&source, group + 1);  // while nobody waits for them
+    if (group + 1 < groups) next_ranges = load_ranges(&source, group + 1);  // while nobody waits for them
+#else
+    const token_ranges ranges = load_ranges(&source, group);
+#endif
     const tile_list tiles = tiles_of(ranges, tile_size(&args));
     if (tiles.count == 0) continue;
     const int count = share.stride > 1 ? remaining : min(tiles.count - begin, remaining);
@@ -145,11 +153,13 @@ __kernel REQUESTED_SUB_GROUP __attribute__((reqd_work_group_size(WG, 1, 1))) voi
       const token_run run = run_in_range(ranges, tiles, last, begin, count, share.stride, tile_size(&args));
       if (run.begin < run.stop) engine_run(&engine, &cache, run, source.status);
     }
-#if ENGINE == 2 && WORKLIST && !PAGE_SIZE
-    if (remaining > count) {  // the next group's first tokens come in while this one's are merged
-      const group_cache next = open_cache(&args, k, v, page_table, (group + 1) / args.num_kv_heads, (group + 1) % args.num_kv_heads);
-      const int first = next_ranges.first_end > next_ranges.first_begin ? next_ranges.first_begin : next_ranges.last_begin;
-      engine_prefetch(&next, first, next_ranges.kv_len);
+#if PREFETCHES_NEXT
+    if (remaining > count) {
+      const int sequence_next = (group + 1) / args.num_kv_heads, kv_head_next = (group + 1) % args.num_kv_heads;
+      const group_cache next = open_cache(&args, k, v, page_table, sequence_next, kv_head_next);
+      const int two = next_ranges.first_end > next_ranges.first_begin;
+      engine_prefetch(&next, two ? next_ranges.first_begin : next_ranges.last_begin,
+                      two ? next_ranges.first_end : next_ranges.kv_len);
     }
 #endif
     engine_merge(&engine);
@@ -168,8 +178,6 @@ __kernel REQUESTED_SUB_GROUP __attribute__((reqd_work_group_size(WG, 1, 1))) voi
         last_slots = slots;
       }
     }
-#endif
-#if FUSION >= 2 && WORKLIST
     list_begin += num_places(&args, tiles.count);
 #endif
     remaining -= count;

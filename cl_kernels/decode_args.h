@@ -19,7 +19,8 @@
 
 // Groups that a prologue can route.
 #define CLSINK_MAX_PROLOGUE_GROUPS 64
-// Tiles that a group counts for in a GPU's work list beside its own, if those are few.
+// Tiles that a group of few tiles counts for in a GPU's work list beside its own: what a worker pays to begin one weighs beside
+// surrogates, which have 2 tiles (planner.cpp has figures), and 2 of more than 4 would only keep groups from coming out even.
 #define CLSINK_GPU_GROUP_TILES 2
 #define CLSINK_SHORT_GROUP_TILES 4
 
@@ -51,13 +52,14 @@ typedef struct {
   CLSINK_LONG step_tag;  // of what the work-groups of this step leave for one another
   clsink_strides q, k, v, out;
   CLSINK_LONG page_table_stride, num_pages;
-  CLSINK_INT batch, num_kv_heads, max_kv_len, least_kv_len, flags;
+  CLSINK_LONG least_kv_len;  // as far as the caller knows
+  CLSINK_INT batch, num_kv_heads, max_kv_len, flags;
   CLSINK_INT tile_kv, workers, splits, min_tiles;
   CLSINK_INT keep_first, keep_last;            // token set of a group that is not routed
   CLSINK_INT surrogate_first, surrogate_last;  // of one that is
   CLSINK_INT policy, tau_count;
   CLSINK_INT mergers;      // work-groups that merge a group (fusion single)
-  CLSINK_INT group_tiles;  // that a group counts for in the work list beside its own
+  CLSINK_INT group_tiles;  // that a short group counts for in the work list beside its own
   CLSINK_FLOAT scale, floor_score;
   CLSINK_INT tau_kv_len[CLSINK_MAX_TAU_POINTS];
   CLSINK_FLOAT tau[CLSINK_MAX_TAU_POINTS];

@@ -19,7 +19,7 @@ enum class Engine : std::uint8_t {
 
 enum class Schedule : std::uint8_t {
   kStatic,    ///< one worker per (group, split); workers without work exit early
-  kWorklist,  ///< a fixed number of workers, each with an equal run of all groups' tiles, split after routing
+  kWorklist,  ///< a fixed number of workers, each with an equal share of all groups' tiles, split after routing
 };
 
 /// Which stages of a step share a launch.
@@ -83,7 +83,7 @@ struct LaunchSpec {
   LaunchTuning tuning;
   std::int32_t workers = 0;             ///< work-groups of the decode kernel at max_batch
   std::int32_t mergers = 0;             ///< work-groups that merge a group (fusion single only)
-  std::int32_t group_tiles = 0;         ///< that a group counts for in the work list beside its own
+  std::int32_t group_tiles = 0;         ///< that a short group counts for in the work list beside its own
   std::int32_t splits = 1;              ///< workers of a group (static schedule), else 1
   std::int64_t group_offset = 0;        ///< token ranges of every group (routing only)
   std::int64_t slot_offset = 0;         ///< which partials are whose (worklist only)

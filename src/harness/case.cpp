@@ -171,6 +171,8 @@ DecodeStep step_of(const Case& c) {
   DecodeStep step;
   step.batch = static_cast<std::int32_t>(c.kv_lens.size());
   step.scale = c.scale != 0 ? c.scale : 1.0F / std::sqrt(static_cast<float>(c.problem.head_dim));
+  const auto shortest = std::min_element(c.kv_lens.begin(), c.kv_lens.end());  // may be beyond the bounds on purpose
+  if (shortest != c.kv_lens.end()) step.least_kv_len = std::clamp(*shortest, 0, c.problem.max_kv_len);
   if (c.problem.routing.enabled) {
     step.tau = c.tau;
     step.floor = c.floor;

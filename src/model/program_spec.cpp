@@ -19,8 +19,9 @@ constexpr std::int32_t kRouteWg = 32;
 constexpr std::int32_t kScheduleWg = 256;
 constexpr std::int32_t kCombineWg = 128;
 
+constexpr std::int32_t kSingleBehindRoute = 3;  // FUSION in spec.clh, whose other values are those of Fusion
+
 // DEVICE_FENCE in spec.clh.
-constexpr std::int32_t kSingleBehindRoute = 3;  // FUSION of spec.clh
 constexpr std::int32_t kOpenClFence = 1;
 constexpr std::int32_t kPtxFence = 2;
 

@@ -15,6 +15,7 @@ namespace clsink {
 namespace {
 
 static_assert(TauTable::kMaxPoints == CLSINK_MAX_TAU_POINTS, "host and kernels agree");
+static_assert(sizeof(decode_args) == offsetof(decode_args, tau) + sizeof(decode_args::tau), "no padding, which may differ");
 
 [[noreturn]] void refuse(const std::string& message) { throw Error(ErrorCode::kInvalidBuffer, message); }
 
@@ -194,7 +195,8 @@ decode_args check_and_describe(cl_context context, const DecodePlan& plan, const
   check_step(plan, step);
   decode_args args = describe_plan(plan);
   args.batch = step.batch;
-  args.workers = even_workers(args.workers, step.batch * plan.problem.num_kv_heads);
+  // Only where it costs to begin a group.
+  if (args.group_tiles > 0) args.workers = even_workers(args.workers, step.batch * plan.problem.num_kv_heads);
   args.least_kv_len = step.least_kv_len;
   if (step.batch == 0) return args;
   const DecodeProblem& p = plan.problem;

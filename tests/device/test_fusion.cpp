@@ -30,6 +30,7 @@ const char* const kSteps[] = {
     "f16/f16/f32 hq=4 hkv=2 d=32 b=2 kv=700 keep=4,100 @ lens=3,1 data=random seed=7",                     // few tiles
     "f16/f16/f32 hq=40 hkv=20 d=32 b=3 kv=100 @ lens=100,0,33 data=random seed=8",                         // many groups
     kManyRouted,
+    "f16/f16/f32 hq=44 hkv=22 d=32 b=4 kv=150 page=16 route=mask near=0,0 @ lens=150,17 data=sink seed=10 anchors=1",
 };
 
 // Every kind of step with every typical variant of the engine, so that forms of all kinds follow each other.

@@ -80,6 +80,22 @@ TEST(Invariants, RepeatedRunsAreBitIdentical) {
   }
 }
 
+// least_kv_len is a word on speed alone, even a wrong one.
+TEST(Invariants, LeastLengthChangesNothing) {
+  cl::CommandQueue queue = test_device().queue();
+  for (const Case& c :
+       with_typical_variants(parse_case("f16/f16/f32 hq=8 hkv=2 d=64 b=1 kv=1100 @ lens=70 seed=7 data=random"))) {
+    Fixture fixture(c);
+    ASSERT_EQ(fixture.on_device.step.least_kv_len, 70);
+    const Readback first = fixture.run(queue);
+    for (const std::int32_t least : {0, c.problem.max_kv_len}) {
+      fixture.on_device.step.least_kv_len = least;
+      const Readback again = fixture.run(queue);
+      EXPECT_TRUE(same_bits(again.out, first.out) && same_bits(again.lse, first.lse)) << least << ": " << to_string(c);
+    }
+  }
+}
+
 TEST(Invariants, TauInfinityIsDenseBitForBit) {
   cl::CommandQueue queue = test_device().queue();
   for (Case c : with_typical_variants(parse_case(kRouted))) {

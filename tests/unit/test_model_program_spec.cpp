@@ -83,6 +83,11 @@ TEST(ProgramSpecs, ManyGroupsAreRoutedBeforeASingleLaunch) {
   many.variant.fusion = Fusion::kSingle;
   EXPECT_EQ(kernels_of(many), (Names{"route", "decode"}));
   EXPECT_EQ(spec_of(many, Kernel::kDecode).fusion, 3);
+  EXPECT_EQ(spec_of(plan_of("f16 hq=32 hkv=16 d=64 b=4 kv=500 route=mean",
+                            "simt schedule=worklist fusion=single wg=128 tile_kv=32 vec=8 stages=1"),
+                    Kernel::kDecode)
+                .fusion,
+            2);                               // 64 groups
   many.variant.schedule = Schedule::kStatic;  // every worker routes the one group that it has
   EXPECT_EQ(kernels_of(many), (Names{"decode"}));
   EXPECT_EQ(spec_of(many, Kernel::kDecode).fusion, 2);
