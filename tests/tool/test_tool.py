@@ -73,8 +73,8 @@ def test_verify():
     check(0 < verdict["worst_error_of_tolerance"] <= 1, verdict)
     suite = TEMPORARY / "tiny.txt"
     grid = (SOURCE / "tests/suites/grid.txt").read_text().splitlines()
-    axes = [line.split() for line in grid if line and not line.startswith("#")]
-    suite.write_text("\n".join(" ".join(axis[:2]) for axis in axes))  # one value of every axis
+    axes = [line.split(":") for line in grid if line and not line.startswith("#")]
+    suite.write_text("\n".join(f"{name}: {values.split()[0]}" for name, values in axes))  # one value of every axis
     check("1 cases, 1 runs" in run("verify", "--suite", str(suite), "--variant", variant), "a suite of one case")
 
 
