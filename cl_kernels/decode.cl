@@ -103,8 +103,10 @@ __kernel REQUESTED_SUB_GROUP __attribute__((reqd_work_group_size(WG, 1, 1))) voi
   worker_share share = no_share();
 #if WORKLIST && FUSION
   GROUP_LOCAL int sums[LIST_SUMS];
+  GROUP_LOCAL list_place first_place;
   const work_list list = make_work_list(&source, sums);
-  share = listed_share(&source, &list, worker);
+  find_worker(&source, &list, worker, &first_place);
+  if (worker < list.sharing) share = listed_share(&source, &list, worker, first_place);
   if (FUSION == 1 && worker == 0) write_slots(&source, &list);
 #elif WORKLIST
   if (groups > 0 && worker < args.workers) {  // those that schedule has written
@@ -131,7 +133,8 @@ __kernel REQUESTED_SUB_GROUP __attribute__((reqd_work_group_size(WG, 1, 1))) voi
   token_ranges next_ranges;
   if (remaining > 0) next_ranges = load_ranges(&source, share.group);
 #endif
-  for (int group = share.group; remaining > 0; ++group, remaining -= WORKLIST ? places_before_group(&source, group) : 0) {
+  for (int group = share.group; remaining > 0;
+       ++group, remaining -= WORKLIST ? places_before_group(&source, group, remaining) : 0) {
 #if PREFETCHES_NEXT
     const token_ranges ranges = next_ranges;
     if (group + 1 < groups) next_ranges = load_ranges(&source, group + 1);  // while nobody waits for them

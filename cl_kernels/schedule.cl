@@ -13,9 +13,10 @@ __kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void schedule(const __g
   const group_source source = source_of(&args, kv_len, anchor, workspace, status_of(&args, status));
   const work_list list = make_work_list(&source, sums);
   write_slots(&source, &list);
-  const int workers = list.groups > 0 ? args.workers : 0;
+  const int workers = list.entries > 0 ? args.workers : 0;
   for (int worker = (int)get_local_id(0); worker < workers; worker += WG) {
-    const worker_share share = listed_share(&source, &list, worker);
+    worker_share share = no_share();
+    if (worker < list.sharing) share = listed_share(&source, &list, worker, find_worker(&source, &list, worker));
     shares_in(&args, workspace)[worker] = (int4)(share.group, share.tile, share.num_tiles, share.stride);
   }
 }

@@ -43,6 +43,7 @@ class TimeStudy {
         queue_(device.queue()) {
     step_.batch = trace.steps;
     step_.scale = trace.scale;
+    step_.least_kv_len = request.kv_len;
     step_.tau = TauTable::constant(request.tau);
     const DecodeProblem problem = trace.problem(request.kv_len);
     q_ = upload(problem.q_dtype, layer_.q);

@@ -73,11 +73,6 @@ std::int64_t extent(const RowStrides& strides, const DecodeProblem& problem) {
   return (problem.max_batch - 1) * strides.sequence + (problem.num_q_heads - 1) * strides.head + problem.head_dim;
 }
 
-template <typename T>
-cl::Buffer upload(const OpenClDevice& opencl, std::vector<T>& values) {
-  return cl::Buffer(opencl.context, CL_MEM_READ_WRITE | CL_MEM_COPY_HOST_PTR, values.size() * sizeof(T), values.data());
-}
-
 }  // namespace
 
 std::int64_t wanted_sweep_bytes(const cl::Device& device) {

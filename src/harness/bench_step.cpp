@@ -14,11 +14,6 @@ namespace {
 
 constexpr float kBelowAnyCosine = -2;
 
-template <typename T>
-cl::Buffer upload(const OpenClDevice& opencl, std::vector<T> values) {
-  return cl::Buffer(opencl.context, CL_MEM_READ_ONLY | CL_MEM_COPY_HOST_PTR, values.size() * sizeof(T), values.data());
-}
-
 double event_us(const cl::Event& event) {
   return 1e-3 * static_cast<double>(event.getProfilingInfo<CL_PROFILING_COMMAND_END>() -
                                     event.getProfilingInfo<CL_PROFILING_COMMAND_START>());

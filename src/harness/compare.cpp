@@ -11,20 +11,19 @@
 namespace clsink::harness {
 namespace {
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kScoreTolerance = 1e-5;
 
 // 0 for equal values (infinities too), infinity if only one is finite or any is NaN.
 double relative_to_one(double got, double expected) {
   if (got == expected) return 0;
   const double error = std::abs(got - expected) / std::max(1.0, std::abs(expected));
-  return std::isfinite(error) ? error : kInfinity;
+  return std::isfinite(error) ? error : std::numeric_limits<double>::infinity();
 }
 
 double ratio(double difference, double norm) {
   if (difference == 0) return 0;
-  const double error = norm > 0 ? std::sqrt(difference / norm) : kInfinity;
-  return std::isfinite(error) ? error : kInfinity;
+  const double error = norm > 0 ? std::sqrt(difference / norm) : std::numeric_limits<double>::infinity();
+  return std::isfinite(error) ? error : std::numeric_limits<double>::infinity();
 }
 
 class Comparison {

@@ -25,6 +25,12 @@ struct OpenClDevice {
   }
 };
 
+/// A buffer that holds the values.
+template <typename T>
+cl::Buffer upload(const OpenClDevice& opencl, std::vector<T> values) {
+  return cl::Buffer(opencl.context, CL_MEM_READ_WRITE | CL_MEM_COPY_HOST_PTR, values.size() * sizeof(T), values.data());
+}
+
 /// Names of all devices.
 std::vector<std::string> device_names();
 

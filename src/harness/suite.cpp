@@ -8,6 +8,8 @@
 #include <sstream>
 #include <string_view>
 
+#include "cl_kernels/decode_args.h"
+
 namespace clsink::harness {
 namespace {
 
@@ -15,10 +17,10 @@ using Row = std::map<std::string, std::string>;
 
 constexpr std::string_view kPaired = "paired ";
 
-[[noreturn]] void fail(const std::string& message) { throw Error(ErrorCode::kInvalidProblem, "suite: " + message); }
+[[noreturn]] void refuse(const std::string& message) { throw Error(ErrorCode::kInvalidProblem, "suite: " + message); }
 
 [[noreturn]] void unknown(const char* axis, const std::string& value) {
-  fail(fmt::format("{}: unknown value {}", axis, value));
+  refuse(fmt::format("{}: unknown value {}", axis, value));
 }
 
 int integer(const std::string& text) {
@@ -28,7 +30,7 @@ int integer(const std::string& text) {
     if (used == text.size()) return value;
   } catch (const std::logic_error&) {
   }
-  fail(fmt::format("{} is not an integer", text));
+  refuse(fmt::format("{} is not an integer", text));
 }
 
 DType dtype_of(const std::string& text) {
@@ -73,6 +75,12 @@ SinkRouting routing_of(const std::string& routing, const std::string& surrogate)
   return result;
 }
 
+std::vector<std::int32_t> crowd() {
+  std::vector<std::int32_t> lens;
+  while (lens.size() <= CLSINK_MAX_PROLOGUE_GROUPS) lens.insert(lens.end(), {3, 17, 0, 9, 40});
+  return lens;
+}
+
 std::vector<std::int32_t> lens_of(const std::string& name) {
   static const std::map<std::string, std::vector<std::int32_t>> kLens = {
       {"one", {1}},
@@ -83,6 +91,7 @@ std::vector<std::int32_t> lens_of(const std::string& name) {
       {"tiles64", {63, 64, 65, 129, 0}},
       {"primes", {127, 257, 13, 509}},
       {"long", {1733, 3, 100}},
+      {"crowd", crowd()},
   };
   const auto found = kLens.find(name);
   if (found == kLens.end()) unknown("lens", name);
@@ -164,7 +173,7 @@ std::vector<Axis> parse_suite(const std::string& text) {
     line = line.substr(0, line.find('#'));
     if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
     const auto colon = line.find(':');
-    if (colon == std::string::npos) fail(fmt::format("\"{}\" is not \"name: values\"", line));
+    if (colon == std::string::npos) refuse(fmt::format("\"{}\" is not \"name: values\"", line));
     Axis axis{line.substr(0, colon), {}, false};
     if (axis.name.rfind(kPaired, 0) == 0) {
       axis.name.erase(0, kPaired.size());
@@ -172,7 +181,7 @@ std::vector<Axis> parse_suite(const std::string& text) {
     }
     std::istringstream values(line.substr(colon + 1));
     for (std::string value; values >> value;) axis.values.push_back(value);
-    if (axis.values.empty()) fail(fmt::format("axis {} has no values", axis.name));
+    if (axis.values.empty()) refuse(fmt::format("axis {} has no values", axis.name));
     axes.push_back(axis);
   }
   return axes;
@@ -180,7 +189,7 @@ std::vector<Axis> parse_suite(const std::string& text) {
 
 std::vector<Axis> read_suite(const std::string& path) {
   std::ifstream file(path);
-  if (!file) fail(fmt::format("cannot open {}", path));
+  if (!file) refuse(fmt::format("cannot open {}", path));
   std::ostringstream text;
   text << file.rdbuf();
   return parse_suite(text.str());
@@ -213,7 +222,7 @@ Case make_case(const Row& row, std::uint32_t seed) {
   set_extras(c, take("extras", "none"));
   c.data = parse_data_kind(take("data", "random"));
   if (seed % 4 == 1) c.floor = 0.3F;
-  if (!rest.empty()) fail(fmt::format("unknown axis {}", rest.begin()->first));
+  if (!rest.empty()) refuse(fmt::format("unknown axis {}", rest.begin()->first));
   return c;
 }
 

@@ -64,7 +64,7 @@ bool write_all(int file, const Blob& blob) {
 bool read_all(int file, Blob& blob) {
   std::size_t done = 0;
   while (done < blob.size()) {
-    const ssize_t count = read(file, blob.data() + done, blob.size() - done);
+    const ssize_t count = ::read(file, blob.data() + done, blob.size() - done);
     if (count < 0 && errno != EINTR) return false;
     if (count == 0) break;
     if (count > 0) done += static_cast<std::size_t>(count);

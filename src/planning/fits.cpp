@@ -9,6 +9,7 @@
 
 #include "cl_kernels/decode_args.h"
 #include "model/variant.hpp"
+#include "planning/ceil_div.hpp"
 
 namespace clsink {
 namespace {
@@ -28,8 +29,6 @@ constexpr std::int32_t kNvMmaMaxWg = 512;
 constexpr std::int32_t kNvRegisters = 65536;       // of a work-group
 constexpr std::int32_t kNvMmaOtherRegisters = 40;  // of a work-item: addresses, logits, loops
 constexpr std::int32_t kNvMmaMinCapability = 80;   // bf16
-
-std::int32_t ceil_div(std::int32_t a, std::int32_t b) { return (a + b - 1) / b; }
 
 // The quantities of engines/simt.clh.
 struct SimtShape {

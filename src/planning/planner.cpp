@@ -10,6 +10,7 @@
 #include "cl_kernels/decode_args.h"
 #include "model/problem.hpp"
 #include "model/variant.hpp"
+#include "planning/ceil_div.hpp"
 #include "planning/fits.hpp"
 
 namespace clsink {
@@ -18,8 +19,6 @@ namespace {
 constexpr std::int64_t kSectionAlignBytes = 256;
 constexpr std::int64_t kMaxWorkers = 65535;
 constexpr std::int64_t kMinMergedChannels = 64;  // of a merger: 8 of its work-items share each of 16 pieces
-
-std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
 // Tiles of the largest token set that a group of the problem can have.
 std::int64_t max_tiles(const DecodeProblem& p, const DecodeVariant& v) { return ceil_div(p.max_kv_len, v.tile_kv); }

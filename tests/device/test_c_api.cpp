@@ -90,6 +90,20 @@ TEST(CApi, SameResultAsCpp) {
             0);
 }
 
+TEST(CApi, StepsOfOlderCallers) {
+  ErrorSetup s(kProblem);
+  fill_inputs(s);
+  const auto enqueue = [&] {
+    return clsink_enqueue(s.c_context.get(), s.queue(), s.c_plan.get(), &s.c_buffers, &s.c_step, 0, nullptr, nullptr);
+  };
+  s.c_step.least_kv_len = -1;
+  EXPECT_EQ(enqueue(), CLSINK_INVALID_BUFFER);
+  EXPECT_NE(std::string(clsink_last_error()).find("least_kv_len is -1"), std::string::npos) << clsink_last_error();
+  s.c_step.struct_size = offsetof(clsink_step, least_kv_len);  // whoever knew nothing of it has something else there
+  EXPECT_EQ(enqueue(), CLSINK_OK) << clsink_last_error();
+  s.queue.finish();
+}
+
 TEST(CApi, ProfiledStagesAndWaitList) {
   ErrorSetup s(kProblem);
   fill_inputs(s);

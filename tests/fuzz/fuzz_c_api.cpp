@@ -71,6 +71,7 @@ void set_device(Input& in) {
   d.extensions = pick<const char*>(in, {"", "cl_nv_device_attribute_query", "cl_khr_subgroups cl_khr_subgroup_shuffle",
                                         "cl_intel_subgroups cl_intel_required_subgroup_size"});
   d.knows_sub_groups = in.ConsumeBool();
+  d.sub_group_size = pick<cl_int>(in, {16, 8, 32, 64, 0, -1});
   d.compute_units = pick<cl_uint>(in, {1, 2, 132, 0, 65536, 0x7fffffff, 0xffffffff});
   d.nv_major = pick<cl_uint>(in, {0, 5, 7, 9, 0xffffffff});
   d.little_endian = pick<cl_bool>(in, {CL_TRUE, CL_TRUE, CL_TRUE, CL_FALSE});

@@ -22,6 +22,7 @@ struct StubDevice {
   std::string vendor, version, extensions;
   cl_uint compute_units = 1, address_bits = 64, nv_major = 0, nv_minor = 0;
   bool knows_sub_groups = false;  // answers questions about them
+  cl_int sub_group_size = 0;      // that its kernels find
   cl_bool little_endian = CL_TRUE;
   std::size_t max_work_group_size = 256;
   cl_ulong local_mem_bytes = 32 << 10;

@@ -35,6 +35,7 @@ STORAGE = re.compile(r"\b(half\d*|_Float16|bfloat16|ushort\d*|v(load|store)a?_ha
 DEFINE = re.compile(r'"([^"\n]*\s)?-D\w')
 VENDOR_FILES = ("portability.clh", "nv_ptx.clh")  # what compilers spell differently; a vendor's instructions
 MAX_LINES = 400
+MAX_COLUMNS = 128  # clang-format holds C++ to them, and does not know kernels
 
 
 def without_comments(text):
@@ -112,6 +113,9 @@ class Checker:
                     self.report(path, number, f"'{found.group(0)}' belongs into dtype.clh")
                 if re.match(r"\s*#\s*ifn?def\b", line):
                     self.report(path, number, "#if of an integer that is always defined, not #ifdef")
+            for number, line in enumerate(text.split("\n"), 1):
+                if len(line) > MAX_COLUMNS:
+                    self.report(path, number, f"more than {MAX_COLUMNS} characters")
 
     def check_defines(self):
         """Compiler options of the library's kernels that define macros come from one function."""

@@ -42,6 +42,7 @@ BROKEN = {
     "built-in in a kernel": ("cl_kernels/decode.cl", "int x = __builtin_ctz(1);\n"),
     "storage type in a kernel": ("cl_kernels/decode.cl", "float x(__global half *p) { return vload_half(0, p); }\n"),
     "ifdef in a kernel": ("cl_kernels/decode.cl", "#ifdef WG\n#endif\n"),
+    "long line in a kernel": ("cl_kernels/decode.cl", "// " + "x" * 126 + "\n"),
     "second function with -D": ("src/model/program_spec.cpp", 'void f() {\n  g("-DWG=1");\n}\nvoid h() {\n  g("-DVEC=1");\n}\n'),
     "-D elsewhere": ("src/ocl/program.cpp", 'void f() { g("-cl-std=CL1.2 -DWG=1"); }\n'),
     "long file": ("src/model/x.cpp", "\n" * 500),

@@ -10,8 +10,6 @@
 namespace clsink::harness {
 namespace {
 
-constexpr float kInfinity = std::numeric_limits<float>::infinity();
-
 TEST(Storage, F16KnownValues) {
   EXPECT_EQ(to_f16(0.0F), 0x0000);
   EXPECT_EQ(to_f16(-0.0F), 0x8000);
@@ -21,7 +19,7 @@ TEST(Storage, F16KnownValues) {
   EXPECT_EQ(to_f16(65519.0F), 0x7bff);
   EXPECT_EQ(to_f16(65520.0F), 0x7c00);  // a tie that rounds up to infinity
   EXPECT_EQ(to_f16(1e10F), 0x7c00);
-  EXPECT_EQ(to_f16(-kInfinity), 0xfc00);
+  EXPECT_EQ(to_f16(-std::numeric_limits<float>::infinity()), 0xfc00);
   EXPECT_EQ(to_f16(std::ldexp(1.0F, -14)), 0x0400);  // smallest normal
   EXPECT_EQ(to_f16(std::ldexp(1.0F, -24)), 0x0001);  // smallest subnormal
 }
@@ -74,7 +72,7 @@ TEST(Storage, RowsRoundAndComeBack) {
     load_row(dtype, bytes + 1, 3, back);
     for (int i = 0; i < 3; ++i) EXPECT_EQ(back[i], round_to_storage(dtype, values[i]));
   }
-  EXPECT_EQ(round_to_storage(DType::kF16, -1e5F), -kInfinity);
+  EXPECT_EQ(round_to_storage(DType::kF16, -1e5F), -std::numeric_limits<float>::infinity());
   EXPECT_NE(round_to_storage(DType::kBF16, 1.0F / 3), 1.0F / 3);
 }
 

@@ -12,6 +12,7 @@
 #include "model/variant.hpp"
 #include "planning/fits.hpp"
 #include "planning_devices.hpp"
+#include "tuning_texts.hpp"
 
 namespace clsink {
 namespace {
@@ -20,7 +21,6 @@ std::string misfit(const DeviceFacts& facts, const std::string& problem, const s
   return misfit_reason(facts, parse_problem(problem), parse_variant(variant)).value_or("");
 }
 
-const char* const kProblem = "f16 hq=8 hkv=2 d=64 b=4 kv=1000";
 const char* const kRouted = "f16 hq=8 hkv=2 d=64 b=4 kv=1000 route=mean";
 
 const char* const kOwnSize = "subgroup schedule=worklist fusion=none wg=256 tile_kv=64 vec=8 stages=2 heads=4";

@@ -13,6 +13,7 @@
 #include "planning/planner.hpp"
 #include "planning/tuning_db.hpp"
 #include "planning_devices.hpp"
+#include "tuning_texts.hpp"
 
 namespace clsink {
 namespace {
@@ -23,18 +24,10 @@ std::string row(const std::string& row_class, int mark,
   return row_class + " | " + variant + " | workers_per_cu=" + std::to_string(mark) + " min_tiles=1\n";
 }
 
-TuningDb db_of(const std::string& body) {
-  TuningDb db;
-  db.add("x.tune", "# clsink tuning db 1\n" + body);
-  return db;
-}
-
 int mark_of(const TuningDb& db, const DeviceFacts& facts, const std::string& problem) {
   const TuningDb::Match match = db.find(facts, parse_problem(problem));
   return match.row ? match.row->tuning.workers_per_cu : 0;
 }
-
-const char* const kProblem = "f16 hq=8 hkv=2 d=64 b=4 kv=1000";
 
 TEST(DeviceFamily, FromPlatformThenVendor) {
   const auto family = [](const DeviceFacts& facts) {

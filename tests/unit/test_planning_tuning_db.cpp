@@ -9,6 +9,7 @@
 
 #include "planning/tuning_db.hpp"
 #include "planning_devices.hpp"
+#include "tuning_texts.hpp"
 
 namespace clsink {
 namespace {
@@ -16,19 +17,11 @@ namespace {
 const std::string kHeader = "# clsink tuning db 1\n";
 const std::string kRow = "* | simt schedule=static fusion=none wg=64 tile_kv=16 vec=4 stages=1 | workers_per_cu=3 min_tiles=5";
 
-TuningDb db_of(const std::string& body) {
-  TuningDb db;
-  db.add("x.tune", kHeader + body);
-  return db;
-}
-
 DecodeProblem problem_of(const std::string& text) { return parse_problem(text); }
 
 const TuningRow* row_of(const TuningDb& db, const DeviceFacts& facts, const std::string& problem) {
   return db.find(facts, problem_of(problem)).row;
 }
-
-const char* const kProblem = "f16 hq=8 hkv=2 d=64 b=4 kv=1000";
 
 TEST(TuningDb, RowMeansWhatItSays) {
   const TuningDb db = db_of(
@@ -126,7 +119,7 @@ struct BadLine {
   std::vector<std::string> parts;
 };
 
-void expect_refused(const std::string& text, const std::string& where, const std::vector<std::string>& parts) {
+void expect_rows_refused(const std::string& text, const std::string& where, const std::vector<std::string>& parts) {
   SCOPED_TRACE(text);
   TuningDb db;
   db.add("good.tune", kHeader + "device \"*\"\n" + kRow);
@@ -142,9 +135,9 @@ void expect_refused(const std::string& text, const std::string& where, const std
 }
 
 TEST(TuningDb, TheFirstLineSaysWhatItIs) {
-  expect_refused("", "1", {"must begin with", "clsink tuning db 1"});
-  expect_refused("\n" + kHeader + "device \"*\"\n" + kRow, "1", {"must begin with"});
-  expect_refused("# clsink tuning db 2\ndevice \"*\"\n" + kRow, "1", {"must begin with"});
+  expect_rows_refused("", "1", {"must begin with", "clsink tuning db 1"});
+  expect_rows_refused("\n" + kHeader + "device \"*\"\n" + kRow, "1", {"must begin with"});
+  expect_rows_refused("# clsink tuning db 2\ndevice \"*\"\n" + kRow, "1", {"must begin with"});
 }
 
 TEST(TuningDb, BadDeviceLinesAreNamed) {
@@ -156,7 +149,7 @@ TEST(TuningDb, BadDeviceLinesAreNamed) {
       {"device \"A\" gpu", {"'gpu'", "key=value"}},
       {"device \"A\" class=tpu", {"class", "'tpu'", "cpu, gpu"}},
   };
-  for (const BadLine& bad : lines) expect_refused(kHeader + "device \"*\"\n" + kRow + "\n" + bad.line, "4", bad.parts);
+  for (const BadLine& bad : lines) expect_rows_refused(kHeader + "device \"*\"\n" + kRow + "\n" + bad.line, "4", bad.parts);
 }
 
 TEST(TuningDb, BadRowsAreNamed) {
@@ -185,9 +178,9 @@ TEST(TuningDb, BadRowsAreNamed) {
       {"* | " + variant + " | ", {"lacks", "'workers_per_cu'"}},
   };
   for (const BadLine& bad : lines) {
-    expect_refused(kHeader + "device \"*\"\n" + kRow + "\n\n" + bad.line + "\n" + kRow, "5", bad.parts);
+    expect_rows_refused(kHeader + "device \"*\"\n" + kRow + "\n\n" + bad.line + "\n" + kRow, "5", bad.parts);
   }
-  expect_refused(kHeader + kRow + "\ndevice \"*\"\n" + kRow, "2", {"before the first device line"});
+  expect_rows_refused(kHeader + kRow + "\ndevice \"*\"\n" + kRow, "2", {"before the first device line"});
 }
 
 TEST(TuningDb, FilesAddUp) {

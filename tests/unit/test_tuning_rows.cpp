@@ -27,7 +27,7 @@ Winner winner(const std::string& problem, const char* best = kSimt, double us = 
           "2026-01-02"};
 }
 
-const char* const kProblem = "f16 hq=32 hkv=8 d=128 b=1 kv=32768";
+const char* const kLongProblem = "f16 hq=32 hkv=8 d=128 b=1 kv=32768";
 
 std::string merged_text(const std::string& text, const std::vector<Winner>& winners) {
   return merge_rows("x.tune", text, kDevice, winners).text;
@@ -38,14 +38,14 @@ std::string only_note(const std::string& text, const Winner& one) {
 }
 
 TEST(TuningRows, ANewFile) {
-  EXPECT_EQ(merged_text("", {winner(kProblem)}),
+  EXPECT_EQ(merged_text("", {winner(kLongProblem)}),
             std::string("# clsink tuning db 1\n\n") + kDevice + "\nf16 d=128 g=4 b=1 kv=32768 route=0 | " + kSimt +
                 " | workers_per_cu=2 min_tiles=1 | driver=\"1.0\" version=0.1.0 date=2026-01-02 us=100.0 mad=1.0 gain=1.250\n");
 }
 
 TEST(TuningRows, ClassesByNumbersWhateverTheirOrder) {
   const std::string text =
-      merged_text("", {winner("f16 hq=32 hkv=8 d=128 b=16 kv=4096"), winner(kProblem),
+      merged_text("", {winner("f16 hq=32 hkv=8 d=128 b=16 kv=4096"), winner(kLongProblem),
                        winner("f16 hq=32 hkv=8 d=128 b=2 kv=131072 route=mean"), winner("bf16 hq=32 hkv=8 d=64 b=1 kv=1024")});
   std::size_t last = 0;
   for (const char* name : {"bf16 d=64 g=4 b=1 kv=1024 route=0", "f16 d=128 g=4 b=1 kv=32768 route=0",
@@ -59,7 +59,7 @@ TEST(TuningRows, ClassesByNumbersWhateverTheirOrder) {
 
 TEST(TuningRows, TheLookupFindsThem) {
   TuningDb db;
-  Winner old_driver = winner(kProblem, kOther);
+  Winner old_driver = winner(kLongProblem, kOther);
   old_driver.driver = "0.9";
   db.add("x.tune", merged_text("", {old_driver, winner("f16 hq=32 hkv=8 d=128 b=1 kv=1024")}));
   const DeviceFacts facts = nvidia_gpu();
@@ -77,22 +77,23 @@ TEST(TuningRows, WhatElseIsInTheFileStays) {
                     after = "\n# of a third\ndevice \"A third\"\nf16 | " + std::string(kOther) +
                             " | workers_per_cu=1 min_tiles=1\n";
   const std::string own = std::string(kDevice) + "\n# measured at night\n";
-  const std::string row = row_text(winner(kProblem)) + "\n", second = row_text(winner("f16 hq=8 hkv=8 d=64 b=1 kv=9")) + "\n";
+  const std::string row = row_text(winner(kLongProblem)) + "\n",
+                    second = row_text(winner("f16 hq=8 hkv=8 d=64 b=1 kv=9")) + "\n";
   EXPECT_EQ(merged_text(before + own + row + after, {winner("f16 hq=8 hkv=8 d=64 b=1 kv=9")}),
             before + own + second + row + after);
-  EXPECT_EQ(merged_text(before, {winner(kProblem)}), before + kDevice + "\n" + row);
+  EXPECT_EQ(merged_text(before, {winner(kLongProblem)}), before + kDevice + "\n" + row);
 }
 
 TEST(TuningRows, OnlyABetterRowReplaces) {
-  const std::string text = merged_text("", {winner(kProblem, kSimt, 100)});
+  const std::string text = merged_text("", {winner(kLongProblem, kSimt, 100)});
   const struct {
     Winner winner;
     const char* note;
   } cases[] = {
-      {winner(kProblem, kSimt, 90), ": kept, measured again, the same variant"},
-      {winner(kProblem, kOther, 99, kOther), ": kept, 99.0 us are not better than its 100.0 beyond the noise"},
-      {winner(kProblem, kOther, 90, kOther), ": replaced"},  // 10 % with 1 % of noise each
-      {winner(kProblem, kOther, 120, kSimt), ": replaced"},  // the row was in the same rounds, and lost
+      {winner(kLongProblem, kSimt, 90), ": kept, measured again, the same variant"},
+      {winner(kLongProblem, kOther, 99, kOther), ": kept, 99.0 us are not better than its 100.0 beyond the noise"},
+      {winner(kLongProblem, kOther, 90, kOther), ": replaced"},  // 10 % with 1 % of noise each
+      {winner(kLongProblem, kOther, 120, kSimt), ": replaced"},  // the row was in the same rounds, and lost
   };
   for (const auto& c : cases) {
     const std::string note = only_note(text, c.winner);
@@ -100,7 +101,7 @@ TEST(TuningRows, OnlyABetterRowReplaces) {
     const bool replaced = note.find("replaced") != std::string::npos;
     EXPECT_EQ(merged_text(text, {c.winner}) == text, !replaced) << note;
   }
-  Winner new_driver = winner(kProblem, kSimt, 130);
+  Winner new_driver = winner(kLongProblem, kSimt, 130);
   new_driver.driver = "2.0";
   EXPECT_NE(merged_text(text, {new_driver}).find("driver=\"2.0\""), std::string::npos);
 }
