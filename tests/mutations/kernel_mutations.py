@@ -148,8 +148,8 @@ MUTATIONS = [
              "find_rows(e, &r, cache, next, run.stop, status);", "(void)0;", dense(SUBGROUP)),
     Mutation("one value too few (cpu)", "engines/cpu.clh", "for (int i = 0; i < TILE_KV; ++i) {\n        const __global char *line",
              "for (int i = 0; i < TILE_KV - 1; ++i) {\n        const __global char *line", dense(CPU)),
-    Mutation("the last, partial tile lost", "token_set.clh", "max(CEIL_DIV(r.kv_len - t.origin, tile_kv) - t.last_tile, 0)",
-             "max((r.kv_len - t.origin) / tile_kv - t.last_tile, 0)", dense(CPU)),
+    Mutation("the last, partial tile lost", "token_set.clh", "CEIL_DIV(r.kv_len - t.origin, tile_kv) : 0;",
+             "(r.kv_len - t.origin) / tile_kv : 0;", dense(CPU)),
     Mutation("a share's last tile lost", "share.clh", "share_begin(tiles.count, splits, split + 1) - tile, 1);",
              "share_begin(tiles.count, splits, split + 1) - tile - 1, 1);", dense(CPU)),
 

@@ -49,7 +49,7 @@ class Laboratory:
         shutil.copytree(KERNELS, self.kernels, copy_function=shutil.copy)
         launcher = ["-DCMAKE_CXX_COMPILER_LAUNCHER=ccache"] if shutil.which("ccache") else []
         self.must(["cmake", "-S", ROOT, "-B", self.build, "-G", "Ninja", f"-DCLSINK_KERNEL_DIR={self.kernels}",
-                   "-DCLSINK_BUILD_TOOL=OFF", "-DCLSINK_WITH_CLBLAST=OFF", *launcher])
+                   "-DCLSINK_BUILD_TOOL=OFF", "-DCLSINK_WITH_CLBLAST=OFF", "-DCMAKE_UNITY_BUILD=ON", *launcher])
         self.must(["cmake", "--build", self.build, "--target", *sorted({m.program for m in MUTATIONS})])
         self.cache = self.fresh_cache()
 
