@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Builds and installs the library with each compiler, as Debug and Release, static and shared (every two of these together),
-# warnings as errors; uses each from C99, C++17 and C++20 programs, which run; ends with a table.
+# warnings as errors; uses each from C99, C++17 and C++20 programs, which run; ends with a table. Debug cells are unity builds.
 #   build_matrix.sh SOURCE_DIR WORK_DIR
 set -uo pipefail
 source_dir=$1 work=$2
@@ -15,10 +15,11 @@ command -v ccache >/dev/null && launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache -
 
 # cell CC CXX TYPE SHARED: the library, its symbols if it is shared, and its consumers.
 cell() {
-  local compilers=(-DCMAKE_C_COMPILER="$1" -DCMAKE_CXX_COMPILER="$2") prefix=$PWD/prefix standard
+  local compilers=(-DCMAKE_C_COMPILER="$1" -DCMAKE_CXX_COMPILER="$2") prefix=$PWD/prefix standard unity=OFF
+  [ "$3" = Release ] || unity=ON
   cmake -S "$source_dir" -B library -G Ninja "${launcher[@]}" "${compilers[@]}" -DCMAKE_BUILD_TYPE="$3" -DBUILD_SHARED_LIBS="$4" \
     -DCLSINK_BUILD_TOOL=OFF -DCLSINK_BUILD_TUNING=OFF -DCLSINK_BUILD_TESTS=OFF -DCMAKE_INSTALL_PREFIX="$prefix" \
-    -DCMAKE_INSTALL_LIBDIR=lib &&
+    -DCMAKE_INSTALL_LIBDIR=lib -DCMAKE_UNITY_BUILD="$unity" &&
     cmake --build library && cmake --install library || return
   if [ "$4" = ON ]; then bash "$here/check_symbols.sh" "$prefix/lib/libclsink.so" || return; fi
   for standard in 17 20; do

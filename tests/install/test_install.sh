@@ -12,8 +12,8 @@ launcher=()
 if command -v ccache >/dev/null; then
   launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache -DCMAKE_C_COMPILER_LAUNCHER=ccache)
 fi
-shared=OFF
-[ "$kind" = shared ] && shared=ON
+shared=OFF unity=OFF
+[ "$kind" = shared ] && shared=ON unity=ON # static: the same objects as those of the tests
 
 # The first ```cpp block of the README is a whole program.
 awk '/^```cpp/ && !done {inside = 1; next} /^```/ {if (inside) done = 1; inside = 0} inside' "$source_dir/README.md" >"$work/readme_example.cpp"
@@ -39,7 +39,7 @@ if [ "$kind" = embedded ]; then
 fi
 
 cmake -S "$source_dir" -B "$work/library" -G Ninja "${launcher[@]}" -DCMAKE_INSTALL_PREFIX="$work/prefix" \
-  -DBUILD_SHARED_LIBS=$shared -DCLSINK_BUILD_TOOL=OFF -DCLSINK_BUILD_TESTS=OFF -DCLSINK_WITH_CLBLAST=OFF
+  -DBUILD_SHARED_LIBS=$shared -DCMAKE_UNITY_BUILD=$unity -DCLSINK_BUILD_TOOL=OFF -DCLSINK_BUILD_TESTS=OFF -DCLSINK_WITH_CLBLAST=OFF
 cmake --build "$work/library"
 cmake --install "$work/library"
 consumer consumer -DCMAKE_PREFIX_PATH="$work/prefix"
