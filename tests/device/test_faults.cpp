@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Devices that promise what they do not keep: what cannot be built is dropped in the open, what is too small is named, what
 // fails leaves the rest as it was.
-#include <CL/opencl.hpp>
 
 #include <algorithm>
 #include <chrono>

@@ -3,7 +3,9 @@
 """Every kernel that the library would build is warning-free OpenCL C for clang, and of the tensor-core engine, whose state
 must be in registers, nothing is left in (stack) memory.
 
-    check_kernels.py KERNEL_OPTIONS_PROGRAM SUITE KERNEL_DIR
+    check_kernels.py KERNEL_OPTIONS_PROGRAM SUITES KERNEL_DIR
+
+Of the folder of suites the smoke suite; with CLSINK_FULL=1 the grid.
 """
 import concurrent.futures
 import os
@@ -47,7 +49,8 @@ def compile_error(clang, kernel_dir, line):
 
 
 def main():
-    program, suite, kernel_dir = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3])
+    program, suites, kernel_dir = sys.argv[1], pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3])
+    suite = suites / ("grid.txt" if os.environ.get("CLSINK_FULL") == "1" else "smoke.txt")
     clang = next(filter(shutil.which, CLANGS), None)
     if clang is None:
         sys.exit(f"none of {', '.join(CLANGS)} is installed")
