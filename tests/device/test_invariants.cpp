@@ -12,7 +12,7 @@
 namespace clsink::harness {
 namespace {
 
-const char* const kRouted =
+const char* const kRoutedText =
     "f16/f16/f32 hq=8 hkv=2 d=64 b=8 kv=1100 route=mean near=1,16 @ lens=1100,1,0,333,64 seed=4 data=sink";
 constexpr double kRounding = 4e-6;  // two fp32 summation orders over about a thousand tokens
 
@@ -28,7 +28,7 @@ double distance(const std::vector<float>& a, const std::vector<float>& b) {
 TEST(Invariants, EveryVariantAndWorkerCountGivesTheSameAnswer) {
   cl::CommandQueue queue = test_device().queue();
   std::vector<float> first;
-  for (Case c : with_typical_variants(parse_case(kRouted))) {
+  for (Case c : with_typical_variants(parse_case(kRoutedText))) {
     for (const LaunchTuning tuning : {LaunchTuning{1, 1}, LaunchTuning{2, 3}, LaunchTuning{7, 1}, LaunchTuning{64, 1}}) {
       c.tuning = tuning;
       Fixture fixture(c);
@@ -68,7 +68,7 @@ TEST(Invariants, WorkersWithoutAShareTouchNothing) {
 
 TEST(Invariants, RepeatedRunsAreBitIdentical) {
   cl::CommandQueue queue = test_device().queue();
-  for (const Case& c : with_typical_variants(parse_case(kRouted))) {
+  for (const Case& c : with_typical_variants(parse_case(kRoutedText))) {
     Fixture fixture(c);
     const Readback first = fixture.run(queue);
     for (int i = 0; i < 5; ++i) {
@@ -98,7 +98,7 @@ TEST(Invariants, LeastLengthChangesNothing) {
 
 TEST(Invariants, TauInfinityIsDenseBitForBit) {
   cl::CommandQueue queue = test_device().queue();
-  for (Case c : with_typical_variants(parse_case(kRouted))) {
+  for (Case c : with_typical_variants(parse_case(kRoutedText))) {
     c.tuning = LaunchTuning{3, 1};
     c.tau = TauTable::constant(std::numeric_limits<float>::infinity());
     Fixture routed(c);
@@ -142,7 +142,7 @@ TEST(Invariants, OrderOfTokensDoesNotMatter) {
 
 TEST(Invariants, SequencesDoNotSeeEachOther) {
   cl::CommandQueue queue = test_device().queue();
-  Case c = parse_case(kRouted);
+  Case c = parse_case(kRoutedText);
   Fixture together(c);
   const Readback all = together.run(queue);
   Inputs alone = together.inputs;
@@ -157,7 +157,7 @@ TEST(Invariants, SequencesDoNotSeeEachOther) {
 
 TEST(Invariants, OptionalOutputsChangeNothing) {
   cl::CommandQueue queue = test_device().queue();
-  Fixture fixture(parse_case(kRouted));
+  Fixture fixture(parse_case(kRoutedText));
   const Readback with = fixture.run(queue);
   DecodeBuffers& buffers = fixture.on_device.buffers;
   for (const auto optional : {&DecodeBuffers::lse, &DecodeBuffers::statistics, &DecodeBuffers::status}) {

@@ -13,10 +13,11 @@
 namespace clsink::harness {
 namespace {
 
-const char* const kCase = "f16/f16/f32 hq=8 hkv=2 d=64 b=3 kv=2000 route=mean near=1,16 @ lens=2000,64,301 data=sink seed=8";
+const char* const kStepCase =
+    "f16/f16/f32 hq=8 hkv=2 d=64 b=3 kv=2000 route=mean near=1,16 @ lens=2000,64,301 data=sink seed=8";
 
 TEST(Lifetime, NothingIsBuiltAfterPrepare) {
-  for (const Case& c : with_typical_variants(parse_case(kCase))) {
+  for (const Case& c : with_typical_variants(parse_case(kStepCase))) {
     Context context(test_device().context(), test_device().device());
     EXPECT_EQ(context.programs_built(), 0U);
     Fixture fixture(c, context);
@@ -102,7 +103,7 @@ TEST(Lifetime, FirstStepIsNotSlow) {
 
 TEST(Lifetime, ContextDiesWithWorkInFlight) {
   auto context = std::make_unique<Context>(test_device().context(), test_device().device());
-  Fixture fixture(parse_case(kCase), *context);
+  Fixture fixture(parse_case(kStepCase), *context);
   cl::CommandQueue queue = test_device().queue();
   fixture.on_device.reset(queue);
   cl::UserEvent gate(test_device().context);
@@ -120,24 +121,24 @@ TEST(Lifetime, ContextKeepsTheCallersObjectsAlive) {
     const cl::Context callers(test_device().device);
     context = std::make_unique<Context>(callers(), test_device().device());
   }
-  context->prepare(context->plan(parse_case(kCase).problem));
+  context->prepare(context->plan(parse_case(kStepCase).problem));
   EXPECT_GT(context->programs_built(), 0U);
 }
 
 TEST(Lifetime, MovedContextsWork) {
   Context first(test_device().context(), test_device().device());
-  const DecodePlan plan = first.plan(parse_case(kCase).problem);
+  const DecodePlan plan = first.plan(parse_case(kStepCase).problem);
   first.prepare(plan);
   Context second(std::move(first));
   const std::size_t built = second.programs_built();
-  Fixture fixture(parse_case(kCase), second);
+  Fixture fixture(parse_case(kStepCase), second);
   cl::CommandQueue queue = test_device().queue();
   EXPECT_TRUE(fixture.good(fixture.run(queue)));
   EXPECT_EQ(second.programs_built(), built);
 }
 
 TEST(Lifetime, PlansComeBackFromTheirText) {
-  for (Case c : with_typical_variants(parse_case(kCase))) {
+  for (Case c : with_typical_variants(parse_case(kStepCase))) {
     c.tuning = LaunchTuning{3, 2};
     const DecodePlan plan = plan_of(test_context(), c);
     const DecodePlan back = test_context().plan_from_text(to_string(plan));
@@ -152,7 +153,7 @@ TEST(Lifetime, PlansComeBackFromTheirText) {
 
 // A whole generation on one plan: lengths grow on the device, nothing is planned again.
 TEST(Lifetime, OnePlanServesGrowingLengths) {
-  Fixture fixture(parse_case(kCase));
+  Fixture fixture(parse_case(kStepCase));
   cl::CommandQueue queue = test_device().queue();
   const std::size_t built = fixture.context.programs_built();
   for (int len = 1; len < 300; len += 37) {

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Builds the library alone, installs it to a fresh prefix and uses it from there as a stranger would: find_package from C
-# and C++, pkg-config from C, and the README's example.    test_install.sh SOURCE_DIR WORK_DIR static|shared|embedded
+# and C++, pkg-config from C, and the README's example. As unities, in half the time: build_matrix.sh builds file by file.    test_install.sh SOURCE_DIR WORK_DIR static|shared|embedded
 set -euo pipefail
 source_dir=$1 work=$2/$3 kind=$3
 here=$source_dir/tests/install
@@ -12,8 +12,8 @@ launcher=()
 if command -v ccache >/dev/null; then
   launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache -DCMAKE_C_COMPILER_LAUNCHER=ccache)
 fi
-shared=OFF unity=OFF
-[ "$kind" = shared ] && shared=ON unity=ON # static: the same objects as those of the tests
+shared=OFF
+[ "$kind" = shared ] && shared=ON
 
 # The first ```cpp block of the README is a whole program.
 awk '/^```cpp/ && !done {inside = 1; next} /^```/ {if (inside) done = 1; inside = 0} inside' "$source_dir/README.md" >"$work/readme_example.cpp"
@@ -34,12 +34,12 @@ consumer() {
 }
 
 if [ "$kind" = embedded ]; then
-  consumer consumer -DCLSINK_SOURCE_DIR="$source_dir"
+  consumer consumer -DCLSINK_SOURCE_DIR="$source_dir" -DCMAKE_UNITY_BUILD=ON
   exit 0
 fi
 
 cmake -S "$source_dir" -B "$work/library" -G Ninja "${launcher[@]}" -DCMAKE_INSTALL_PREFIX="$work/prefix" \
-  -DBUILD_SHARED_LIBS=$shared -DCMAKE_UNITY_BUILD=$unity -DCLSINK_BUILD_TOOL=OFF -DCLSINK_BUILD_TESTS=OFF -DCLSINK_WITH_CLBLAST=OFF
+  -DBUILD_SHARED_LIBS=$shared -DCMAKE_UNITY_BUILD=ON -DCLSINK_BUILD_TOOL=OFF -DCLSINK_BUILD_TESTS=OFF -DCLSINK_WITH_CLBLAST=OFF
 cmake --build "$work/library"
 cmake --install "$work/library"
 consumer consumer -DCMAKE_PREFIX_PATH="$work/prefix"
