@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Builds the library alone, installs it to a fresh prefix and uses it from there as a stranger would: find_package from C
-# and C++, pkg-config from C, and the README's example. As unities, in half the time: build_matrix.sh builds file by file.    test_install.sh SOURCE_DIR WORK_DIR static|shared|embedded
+# and C++, pkg-config from C, and the README's example. As unities, in half the time: build_matrix.sh builds file by file.
+#   test_install.sh SOURCE_DIR WORK_DIR static|shared|embedded
 set -euo pipefail
 source_dir=$1 work=$2/$3 kind=$3
 here=$source_dir/tests/install
