@@ -111,7 +111,7 @@ threads() {
   cmake --preset tsan "${launcher[@]}" && cmake --build build-tsan -j "$jobs" --target device_threads device_binary_cache &&
     only_pocl ctest --preset tsan -j "$jobs" --no-tests=error
 }
-fuzz() { bash tests/fuzz/run.sh --seconds 300; }
+fuzz() { bash tests/fuzz/run.sh --seconds 240; }
 soak() { run_ctest -L soak; }
 matrix() { only_pocl bash tests/install/build_matrix.sh "$PWD" "$PWD/build/matrix"; }
 offline() {
